@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Protocol, TypeVar, get_type_hints
+from typing import Any, Protocol, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -20,18 +20,16 @@ BACKOFF_SECONDS = 0.004
 BACKOFF_MAX_SECONDS = 0.25
 
 NEW_ID, RUNNING_NUMBER = "new_id", "running_number"
-NewId = Annotated[UUID, msgspec.Meta(extra={"outside": NEW_ID})]
-"""The id of what the command creates: made outside, before the first attempt."""
-RunningNumber = Annotated[int, msgspec.Meta(extra={"outside": RUNNING_NUMBER})]
-"""A shop-wide number, drawn once before the first attempt; unique, gaps allowed."""
+ODOMETER_UNIT, PASSWORD_HASH = "odometer_unit", "password_hash"
+"""What is filled in outside, before the first attempt (see commands/fields.py)."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A wish. It may be refused; it has not happened.
 
-    The first field names the aggregate the command is about. Fields marked `NewId` or
-    `RunningNumber` are filled outside; clients never send them. A field `reason`, where a
-    command has one, is recorded with its events.
+    The first field names the aggregate the command is about. Fields marked as filled outside
+    (`NewId`, `RunningNumber`, ...) are never sent by clients. A field `reason`, where a command
+    has one, is recorded with its events.
     """
 
 
@@ -134,6 +132,9 @@ class Transaction(Protocol):
     def forget(self, subject: UUID) -> None:
         """Destroy the key of a person's data when this transaction commits."""
 
+    def set_password(self, account_id: UUID, password_hash: str) -> None:
+        """Keep the hash beside the log, and end the account's other sessions."""
+
 
 class Store(Protocol):
     def transaction(self) -> AbstractContextManager[Transaction]:
@@ -195,6 +196,9 @@ class Work:
     def forget(self, subject: UUID) -> None:
         self._transaction.forget(subject)
 
+    def set_password(self, account_id: UUID, password_hash: str) -> None:
+        self._transaction.set_password(account_id, password_hash)
+
     def commit(self) -> Receipt:
         emitted = [aggregate for aggregate in self._seen.values() if aggregate.emitted]
         events = [self._record(a, n) for a in emitted for n in range(len(a.emitted))]
@@ -244,11 +248,14 @@ def handles(command: type[C]) -> Callable[[Handler[C]], Handler[C]]:
 
 @cache
 def outside_fields(command: type[Command]) -> dict[str, str]:
-    """Which fields are filled outside, and with what: field -> NEW_ID or RUNNING_NUMBER."""
-    hints = get_type_hints(command, include_extras=True)
-    metas = ((name, m) for name, hint in hints.items() for m in getattr(hint, "__metadata__", ()))
-    extras = ((name, getattr(meta, "extra", None) or {}) for name, meta in metas)
-    return {name: extra["outside"] for name, extra in extras if "outside" in extra}
+    """Which fields are filled outside, and with what: field -> NEW_ID, ..."""
+    found: dict[str, str] = {}
+    for name, hint in get_type_hints(command, include_extras=True).items():
+        for part in (hint, *get_args(hint)):
+            for meta in getattr(part, "__metadata__", ()):
+                if outside := (getattr(meta, "extra", None) or {}).get("outside"):
+                    found[name] = outside
+    return found
 
 
 def created_id(command: Command) -> UUID | None:

@@ -1,0 +1,95 @@
+"""What can be asked of accounts."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import UNSET, UnsetType
+
+from commands.claims import claim, exchange
+from commands.fields import Email, NewId, Password, if_set
+from commands.kernel import Command, Work, handles
+from domain.account import Account, Role
+from domain.claim import ClaimKind
+from domain.customer import Customer
+from domain.mechanic import Mechanic
+
+
+class RegisterAccount(Command, frozen=True):
+    """Give somebody a login. The e-mail must be no other account's."""
+
+    account_id: NewId
+    email: Email
+    password: Password
+    role: Role
+    mechanic_id: UUID | None = None
+    customer_id: UUID | None = None
+
+
+@handles(RegisterAccount)
+def register_account(command: RegisterAccount, work: Work) -> None:
+    account = work.find(Account, command.account_id)
+    _must_exist(work, command.mechanic_id, command.customer_id)
+    account.register(command.email, command.role, command.mechanic_id, command.customer_id)
+    claim(work, ClaimKind.ACCOUNT_EMAIL, account.id, command.email)
+    work.set_password(account.id, command.password)
+
+
+class ChangeAccount(Command, frozen=True):
+    """Change e-mail, role, password or whom an account stands for."""
+
+    account_id: UUID
+    email: Email | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    mechanic_id: UUID | UnsetType | None = UNSET
+    customer_id: UUID | UnsetType | None = UNSET
+    password: Password | UnsetType = UNSET
+
+
+@handles(ChangeAccount)
+def change_account(command: ChangeAccount, work: Work) -> None:
+    account = work.get(Account, command.account_id)
+    before = account.email
+    mechanic_id = if_set(command.mechanic_id, account.mechanic_id)
+    customer_id = if_set(command.customer_id, account.customer_id)
+    _must_exist(work, mechanic_id, customer_id)
+    account.change(
+        email=if_set(command.email, before),
+        role=if_set(command.role, account.role),
+        mechanic_id=mechanic_id,
+        customer_id=customer_id,
+        by=work.actor,
+    )
+    exchange(work, ClaimKind.ACCOUNT_EMAIL, account.id, before, account.email)
+    if not isinstance(command.password, UnsetType):
+        account.change_password()
+        work.set_password(account.id, command.password)
+
+
+class DeactivateAccount(Command, frozen=True):
+    """Nobody logs in with it any more; its tokens end within seconds."""
+
+    account_id: UUID
+
+
+@handles(DeactivateAccount)
+def deactivate_account(command: DeactivateAccount, work: Work) -> None:
+    work.get(Account, command.account_id).deactivate(by=work.actor)
+
+
+class ReactivateAccount(Command, frozen=True):
+    """The account may log in again."""
+
+    account_id: UUID
+
+
+@handles(ReactivateAccount)
+def reactivate_account(command: ReactivateAccount, work: Work) -> None:
+    work.get(Account, command.account_id).reactivate()
+
+
+def _must_exist(work: Work, mechanic_id: UUID | None, customer_id: UUID | None) -> None:
+    if mechanic_id is not None:
+        work.get(Mechanic, mechanic_id)
+    if customer_id is not None:
+        work.get(Customer, customer_id)
