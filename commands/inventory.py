@@ -32,10 +32,10 @@ class AddItem(Command, frozen=True):
     inventory_id: NewId
     part_number: PartNumber
     name: Name
+    unit_price_cents: Cents
     description: Text | None = None
     bin_location: ShortText | None = None
     unit_cost_cents: Cents = 0
-    unit_price_cents: Cents
     reorder_point: ReorderPoint = 0
 
 

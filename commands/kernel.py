@@ -1,23 +1,17 @@
-"""How a command is carried out: load, decide, save together, try again on a lost race."""
+"""The words of the write side: a command, its handler, the work it does, the receipt."""
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
-from typing import Any, Protocol, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
 
-from domain.kernel import A, Aggregate, Recorded, Refused, Taken, next_instant
-
-ATTEMPTS_MAX = 12
-BACKOFF_SECONDS = 0.004
-BACKOFF_MAX_SECONDS = 0.25
+from commands.store import Key, Transaction
+from domain.kernel import A, Aggregate, Recorded, Refused, next_instant
 
 NEW_ID, RUNNING_NUMBER = "new_id", "running_number"
 ODOMETER_UNIT, PASSWORD_HASH = "odometer_unit", "password_hash"
@@ -31,16 +25,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     (`NewId`, `RunningNumber`, ...) are never sent by clients. A field `reason`, where a command
     has one, is recorded with its events.
     """
-
-
-class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """An Idempotency-Key in its scope, and what was asked under it.
-
-    `scope` is a digest of account, route and key; `fingerprint` one of the payload.
-    """
-
-    scope: bytes
-    fingerprint: bytes
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,18 +50,6 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, tag="receipt"):
     versions: dict[UUID, int]
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refusal"):
-    """A refusal as it is kept under an idempotency key, to be given again."""
-
-    kind: str
-    message: str
-    field: str | None = None
-    missing: UUID | None = None
-    noun: str | None = None
-    current_version: int | None = None
-    blocking: dict[str, list[UUID]] = {}
-
-
 class NotFound(Refused):
     """The command names something that does not exist."""
 
@@ -92,57 +64,6 @@ class VersionMismatch(Refused):
     def __init__(self, current: int) -> None:
         super().__init__(f"the current version is {current}")
         self.current = current
-
-
-class KeyReused(Exception):
-    """The idempotency key was used before, for another payload."""
-
-
-class Collision(Exception):
-    """This attempt lost a race (or its connection, before COMMIT): nothing was stored."""
-
-
-class Conflict(Exception):
-    """Others kept changing the same aggregates; the caller may try again."""
-
-
-class Transaction(Protocol):
-    """One attempt. Leaving it commits everything or, by an exception, nothing."""
-
-    commit_id: UUID
-
-    def claim_key(self, key: Key) -> bytes | None:
-        """Take the key for this transaction, or give the answer it was used for.
-
-        Waits while another transaction holds it. Raises `KeyReused` if the payload differs.
-        """
-
-    def answer(self, key: Key, outcome: bytes) -> None:
-        """Keep the answer beside the key."""
-
-    def load(self, kind: type[A], id: UUID) -> A:
-        """The aggregate as it stands; blank (version 0) if it never was."""
-
-    def claim_id(self, kind: str, value: str) -> UUID:
-        """The id under which a unique value (already normalised) is claimed."""
-
-    def append(self, events: Sequence[Recorded[Any]], after: Sequence[Aggregate[Any]]) -> None:
-        """Store events; `after` are the aggregates that emitted them, for snapshots."""
-
-    def forget(self, subject: UUID) -> None:
-        """Destroy the key of a person's data when this transaction commits."""
-
-    def set_password(self, account_id: UUID, password_hash: str) -> None:
-        """Keep the hash beside the log, and end the account's other sessions."""
-
-
-class Store(Protocol):
-    def transaction(self) -> AbstractContextManager[Transaction]:
-        """Raises `Collision` when the attempt must be made again, from the start.
-
-        When it ends without an exception, what was appended is durable: a connection lost
-        during COMMIT is resolved inside, never reported as a failure that was none.
-        """
 
 
 class Work:
@@ -246,6 +167,10 @@ def handles(command: type[C]) -> Callable[[Handler[C]], Handler[C]]:
     return register
 
 
+def handler_of(command: Command) -> Callable[[Any, Work], None]:
+    return _handlers[type(command)]
+
+
 @cache
 def outside_fields(command: type[Command]) -> dict[str, str]:
     """Which fields are filled outside, and with what: field -> NEW_ID, ..."""
@@ -262,80 +187,3 @@ def created_id(command: Command) -> UUID | None:
     """The id of what this command creates, if it creates something."""
     outside = outside_fields(type(command)).items()
     return next((getattr(command, name) for name, what in outside if what == NEW_ID), None)
-
-
-_encode = msgspec.json.Encoder().encode
-_decode: Callable[[bytes], Receipt | Refusal] = msgspec.json.Decoder(Receipt | Refusal).decode
-
-
-def execute(
-    command: Command,
-    context: Context,
-    *,
-    store: Store,
-    clock: Callable[[], datetime],
-    sleep: Callable[[float], None] = time.sleep,
-) -> Receipt:
-    """Carry out a command: one transaction, made again from the start after a lost race.
-
-    Raises `Refused` (and its kinds) when a rule says no, `KeyReused`, and `Conflict` after
-    ATTEMPTS_MAX lost races. A refusal under an idempotency key is an answer and is committed
-    with the key, so that a retry hears the same.
-    """
-    for attempt in range(ATTEMPTS_MAX):
-        if attempt:
-            ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * 2**attempt)
-            sleep(random.uniform(0, ceiling))
-        try:
-            with store.transaction() as transaction:
-                outcome = _attempt(command, context, transaction, clock())
-        except Collision:
-            continue
-        if isinstance(outcome, Refusal):
-            raise _retold(outcome)
-        return outcome
-    raise Conflict(f"others kept changing the same things; tried {ATTEMPTS_MAX} times")
-
-
-def _attempt(
-    command: Command, context: Context, transaction: Transaction, now: datetime
-) -> Receipt | Refusal:
-    key = context.key
-    if key and (stored := transaction.claim_key(key)) is not None:
-        return _decode(stored)
-    work = Work(command, context, transaction, now)
-    outcome: Receipt | Refusal
-    try:
-        _handlers[type(command)](command, work)
-        outcome = work.commit()
-    except Refused as refused:
-        if not key:
-            raise
-        outcome = _kept(refused)
-    if key:
-        transaction.answer(key, _encode(outcome))
-    return outcome
-
-
-def _kept(refused: Refused) -> Refusal:
-    return Refusal(
-        kind=type(refused).__name__,
-        message=str(refused),
-        blocking=refused.blocking,
-        field=getattr(refused, "field", None),
-        noun=getattr(refused, "noun", None),
-        missing=getattr(refused, "id", None),
-        current_version=getattr(refused, "current", None),
-    )
-
-
-def _retold(refusal: Refusal) -> Refused:
-    match refusal:
-        case Refusal(kind="Taken", field=str(field)):
-            return Taken(field)
-        case Refusal(kind="NotFound", noun=str(noun), missing=UUID() as missing):
-            return NotFound(noun, missing)
-        case Refusal(kind="VersionMismatch", current_version=int(current)):
-            return VersionMismatch(current)
-        case _:
-            return Refused(refusal.message, blocking=refusal.blocking)

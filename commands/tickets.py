@@ -183,9 +183,7 @@ def add_labor(command: AddLabor, work: Work) -> None:
     mechanic = work.get(Mechanic, command.mechanic_id) if command.mechanic_id else None
     rate = command.rate_cents_per_hour
     if rate is None and mechanic is None:
-        raise Refused(
-            "labor needs a rate or a mechanic whose rate it takes; this one names neither"
-        )
+        raise Refused("labor takes a rate or a mechanic's own; this one names neither")
     ticket.add_labor(
         command.line_id,
         description=command.description,

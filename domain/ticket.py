@@ -77,8 +77,8 @@ class Ticket(Aggregate["TicketEvent"]):
 
     def open(
         self,
-        *,
         ro_number: int,
+        *,
         customer_id: UUID,
         vehicle_id: UUID,
         at: datetime,
