@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from uuid import UUID
 
 from msgspec import UNSET, UnsetType, convert
+from msgspec.structs import replace
 
 from commands.fields import (
     Cents,
@@ -64,7 +66,7 @@ def open_ticket(command: OpenTicket, work: Work) -> None:
         customer_id=customer.id,
         vehicle_id=vehicle.id,
         at=work.now,
-        details=convert(command, TicketDetails, from_attributes=True),
+        details=_in_utc(convert(command, TicketDetails, from_attributes=True)),
     )
 
 
@@ -83,7 +85,12 @@ class ChangeTicket(Command, frozen=True):
 @handles(ChangeTicket)
 def change_ticket(command: ChangeTicket, work: Work) -> None:
     ticket = work.get(Ticket, command.ticket_id)
-    ticket.change_details(merged(ticket.details, command))
+    ticket.change_details(_in_utc(merged(ticket.details, command)))
+
+
+def _in_utc(details: TicketDetails) -> TicketDetails:
+    at = details.promised_at
+    return replace(details, promised_at=at.astimezone(UTC)) if at else details
 
 
 class AssignMechanic(Command, frozen=True):

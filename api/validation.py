@@ -1,0 +1,81 @@
+"""From bytes and query strings to typed values; where that fails, every wrong field by name.
+
+msgspec stops at the first error, so the fast path decodes at once and only a failure is
+looked at again field by field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+S = TypeVar("S", bound=msgspec.Struct)
+_AT = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong, and where: a JSON Pointer (RFC 6901) into the body or the query."""
+
+    pointer: str
+    message: str
+
+
+class Unreadable(Exception):
+    """The body is no JSON at all."""
+
+
+class InvalidFields(Exception):
+    """Some fields are wrong; all of them are listed."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(", ".join(f"{error.pointer}: {error.message}" for error in errors))
+        self.errors = errors
+
+
+def from_json(data: bytes, type: type[S]) -> S:
+    """Raises `Unreadable` or `InvalidFields`."""
+    try:
+        return msgspec.json.decode(data, type=type)
+    except msgspec.ValidationError:
+        given = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unreadable(str(error)) from None
+    if not isinstance(given, dict):
+        raise InvalidFields([FieldError("", "Expected an object")])
+    raise InvalidFields(_wrong(given, type, strict=True))
+
+
+def from_query(given: Mapping[str, Any], type: type[S]) -> S:
+    """Query parameters, whose values are text. Raises `InvalidFields`."""
+    try:
+        return msgspec.convert(given, type, strict=False)
+    except msgspec.ValidationError:
+        raise InvalidFields(_wrong(given, type, strict=False)) from None
+
+
+def _wrong(given: Mapping[str, Any], type: type[S], *, strict: bool) -> list[FieldError]:
+    errors = []
+    fields = {field.encode_name: field for field in msgspec.structs.fields(type)}
+    for name, field in fields.items():
+        if name not in given:
+            if field.required:
+                errors.append(FieldError(f"/{name}", "is required"))
+        else:
+            errors += _wrong_value(given[name], field.type, f"/{name}", strict=strict)
+    errors += [FieldError(f"/{name}", "is not known here") for name in given if name not in fields]
+    return errors
+
+
+def _wrong_value(value: Any, type: Any, pointer: str, *, strict: bool) -> list[FieldError]:
+    try:
+        msgspec.convert(value, type, strict=strict)
+    except msgspec.ValidationError as error:
+        found = _AT.match(str(error))
+        message, path = (found["message"], found["path"] or "") if found else (str(error), "")
+        steps = "".join(f"/{step['name'] or step['index']}" for step in _STEP.finditer(path))
+        return [FieldError(pointer + steps, message)]
+    return []

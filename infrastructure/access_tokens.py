@@ -1,0 +1,75 @@
+"""Access tokens: who asks and as what, signed (JWT, RFC 7519, HS256)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+
+from domain.account import Role
+
+LIFETIME = timedelta(minutes=15)
+AUDIENCE = ISSUER = "mechanic-shop"
+ALGORITHM = "HS256"
+REQUIRED = ["exp", "iat", "nbf", "sub", "aud", "iss", "role"]
+LEEWAY = timedelta(seconds=5)
+
+
+class InvalidAccess(Exception):
+    """A token that opens nothing; the message says why, without quoting it."""
+
+
+class AccessTokens:
+    """The first key signs; every key verifies, found by the `kid` in the token's header.
+
+    So a key is rotated by putting a new one first, and nobody is logged out.
+    """
+
+    def __init__(self, keys: Sequence[str], clock: Callable[[], datetime]) -> None:
+        self._keys = {key_id(key): key for key in keys}
+        self._signing, self._clock = key_id(keys[0]), clock
+
+    def issue(self, account_id: UUID, role: Role) -> str:
+        now = self._clock()
+        claims = dict(
+            sub=str(account_id),
+            role=role.value,
+            aud=AUDIENCE,
+            iss=ISSUER,
+            iat=now,
+            nbf=now,
+            exp=now + LIFETIME,
+            jti=str(uuid4()),
+        )
+        key = self._keys[self._signing]
+        return jwt.encode(claims, key, ALGORITHM, headers={"kid": self._signing})
+
+    def read(self, token: str) -> tuple[UUID, Role]:
+        """Raises `InvalidAccess`."""
+        try:
+            key = self._keys.get(jwt.get_unverified_header(token).get("kid", ""))
+            if key is None:
+                raise InvalidAccess("the token is signed with a key that is not known here")
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                leeway=LEEWAY,
+                options={"require": REQUIRED},
+            )
+            return UUID(claims["sub"]), Role(claims["role"])
+        except jwt.ExpiredSignatureError:
+            raise InvalidAccess("the token has expired") from None
+        except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
+            raise InvalidAccess("the token is not valid") from None
+
+
+def key_id(key: str) -> str:
+    """Names a key without giving it away."""
+    return hashlib.sha256(b"kid:" + key.encode()).hexdigest()[:16]

@@ -1,0 +1,102 @@
+"""What may be lost at any time: bodies kept ready, and how their freshness is judged.
+
+An entry remembers the feed position it reflects. Beside the entries lies one mark: the
+checkpoint last published, the floor below which entries are not to be trusted (a worker
+died between its commit and its cache write), and where each kind of stream last changed.
+Reading a key and the mark is one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """A body ready to serve, as of `position`. `version` 0 where it is no single resource."""
+
+    position: int
+    version: int
+    owner_id: UUID | None
+    body: bytes
+
+
+class Mark(msgspec.Struct, frozen=True, array_like=True):
+    """How far the published cache reaches. `changed`: last position that touched each kind."""
+
+    position: int
+    floor: int
+    changed: dict[str, int]
+
+    def holds(self, entry: Entry, kinds: tuple[str, ...]) -> bool:
+        """Whether an entry made from those kinds of streams is as fresh as this mark."""
+        since = max((self.changed.get(kind, 0) for kind in kinds), default=0)
+        return entry.position >= max(self.floor, since)
+
+
+class Cache(Protocol):
+    def look(self, key: str) -> tuple[Entry | None, Mark | None]:
+        """The entry and the mark, in one round trip; nothing when the cache is away."""
+
+    def fill(self, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
+        """Keep what a reader made, unless it is older than what is there or than the last
+        change published to the kinds it was made from."""
+
+    def publish(
+        self, entries: Mapping[str, Entry], *, before: int, after: int, kinds: set[str]
+    ) -> None:
+        """A batch was committed: keep its bodies, then move the mark.
+
+        If the mark does not stand at `before`, a batch was never published: the floor rises
+        to `after`, so that nothing older is served.
+        """
+
+
+def moved(mark: Mark | None, *, before: int, after: int, kinds: set[str]) -> Mark:
+    """The mark after a batch."""
+    if mark is not None and mark.position >= after:
+        return mark
+    whole = mark is not None and mark.position == before
+    changed = {**(mark.changed if mark else {}), **dict.fromkeys(kinds, after)}
+    floor = mark.floor if mark is not None and whole else after
+    return Mark(after, floor, changed)
+
+
+class LocalCache:
+    """The cache of a shop that runs in one process. Oldest entries go first."""
+
+    ENTRIES_MAX = 50_000
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._mark: Mark | None = None
+        self._lock = Lock()
+
+    def look(self, key: str) -> tuple[Entry | None, Mark | None]:
+        # Under the lock: entry and mark must be of one moment.
+        with self._lock:
+            return self._entries.get(key), self._mark
+
+    def fill(self, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
+        with self._lock:
+            if self._mark is None or self._mark.holds(entry, kinds):
+                self._keep(key, entry)
+
+    def publish(
+        self, entries: Mapping[str, Entry], *, before: int, after: int, kinds: set[str]
+    ) -> None:
+        with self._lock:
+            for key, entry in entries.items():
+                self._keep(key, entry)
+            self._mark = moved(self._mark, before=before, after=after, kinds=kinds)
+
+    def _keep(self, key: str, entry: Entry) -> None:
+        known = self._entries.get(key)
+        if known is None or known.position <= entry.position:
+            self._entries[key] = entry
+        while len(self._entries) > self.ENTRIES_MAX:
+            del self._entries[next(iter(self._entries))]

@@ -1,0 +1,78 @@
+"""Which generation of the views is live, and how the next one takes its place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from projections.kernel import Connections
+from projections.tables import bookkeeping, generations, tables
+from projections.views import fingerprint
+
+REMEMBERED_SECONDS = 1.0
+
+
+class Live(NamedTuple):
+    """The generation being served, and how far it had come when looked at."""
+
+    generation: int
+    position: int
+    folds: str
+
+
+class Generations:
+    """The live generation, remembered for a second so that reads need not ask each time."""
+
+    def __init__(self, connections: Connections, clock: Callable[[], datetime]) -> None:
+        self._connections, self._clock = connections, clock
+        self._known: tuple[float, int] | None = None
+
+    def live(self) -> int:
+        """Its number. Raises `LookupError` before the first migration."""
+        now = time.monotonic()
+        if self._known is None or now - self._known[0] > REMEMBERED_SECONDS:
+            with self._connections.reading() as connection:
+                found = self._find(connection)
+            if found is None:
+                raise LookupError("there are no views yet: run `mechanic-shop migrate`")
+            self._known = now, found.generation
+        return self._known[1]
+
+    def _find(self, connection: Connection) -> Live | None:
+        columns = (generations.c.generation, generations.c.position, generations.c.folds)
+        row = connection.execute(select(*columns).where(generations.c.live)).one_or_none()
+        return Live(*row) if row else None
+
+    def ensure(self) -> int | None:
+        """Make the tables if there are none; the generation to build if the folds changed."""
+        with self._connections.transaction() as connection:
+            bookkeeping.create_all(connection)
+            found = self._find(connection)
+            if found is not None and found.folds == fingerprint():
+                return None
+            newest = connection.scalar(select(func.max(generations.c.generation))) or 0
+            self._create(connection, newest + 1, live=found is None)
+            return newest + 1 if found is not None else None
+
+    def _create(self, connection: Connection, generation: int, *, live: bool) -> None:
+        for table in tables(generation).values():
+            table.create(connection, checkfirst=True)
+        row = dict(
+            generation=generation,
+            folds=fingerprint(),
+            position=0,
+            live=live,
+            created_at=self._clock(),
+        )
+        connection.execute(insert(generations), row)
+
+    def switch(self, generation: int) -> None:
+        """Serve that generation from now on; the old one stays for readers under way."""
+        with self._connections.transaction() as connection:
+            is_it = generations.c.generation == generation
+            connection.execute(update(generations).values(live=is_it))
+        self._known = None

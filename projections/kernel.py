@@ -1,0 +1,111 @@
+"""One idea carries live views, rebuilds and audit: a fold over one stream.
+
+The state of a stream is a struct and a pure function `evolve(state | None, recorded)`; a
+pure function `rows(state)` says what the stream shows in the read model. Live, rebuilt, or
+as of any version: the same two functions over the same events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from domain.kernel import BrokenHistory, Recorded
+
+Row = tuple[str, dict[str, Any]]
+"""A table's name, and all of a row's columns."""
+
+S = TypeVar("S")
+
+
+def no_entries(state: Any, recorded: Recorded[Any]) -> Iterator[Row]:
+    return iter(())
+
+
+@dataclass(frozen=True)
+class Fold(Generic[S]):
+    """How one kind of stream is shown.
+
+    `kind` is what its events' tags begin with. `rows` depends on the state alone and its first
+    row is the resource itself (`id`, `version`, `owner_id`, `body`). `entries` are ledger
+    lines: rows that one event adds and no later event changes.
+    """
+
+    kind: str
+    state: type[S]
+    evolve: Callable[[S | None, Recorded[Any]], S]
+    rows: Callable[[S], Iterator[Row]]
+    entries: Callable[[S, Recorded[Any]], Iterator[Row]] = no_entries
+
+
+class Seen(msgspec.Struct, kw_only=True):
+    """What every resource shows of its own history."""
+
+    id: UUID
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+def first(recorded: Recorded[Any]) -> dict[str, Any]:
+    """The fields of `Seen` after a stream's first event."""
+    at = recorded.recorded_at
+    return dict(id=recorded.originator_id, version=1, created_at=at, updated_at=at)
+
+
+V = TypeVar("V", bound=Seen)
+
+
+def changed(view: V | None, recorded: Recorded[Any], **changes: Any) -> V:
+    """The view after an event that is not its first."""
+    if view is None:
+        raise BrokenHistory(f"{recorded.originator_id} begins with {recorded.event}")
+    return msgspec.structs.replace(
+        view,
+        version=recorded.originator_version,
+        updated_at=recorded.recorded_at,
+        **changes,
+    )
+
+
+class Connections(Protocol):
+    """How the read side reaches its database."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection on which every statement stands for itself."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A transaction, committed at the end."""
+
+
+class FeedEntry(Protocol):
+    """An event in its place in the feed, not yet decoded."""
+
+    @property
+    def position(self) -> int: ...
+    @property
+    def originator_id(self) -> UUID: ...
+    @property
+    def originator_version(self) -> int: ...
+    @property
+    def topic(self) -> str: ...
+
+
+E = TypeVar("E", bound=FeedEntry)
+
+
+class Feed(Protocol[E]):
+    """Every event there is, in one order without holes."""
+
+    def read(self, after: int, limit: int) -> Sequence[E]:
+        """Entries after that position, in order."""
+
+    def decode(self, entries: Sequence[E]) -> list[Recorded[Any]]:
+        """The events of the entries. Raises for the first one that cannot be read."""

@@ -1,0 +1,192 @@
+"""Reads: a resource by its id, and lists of them. One key look-up, or one indexed query."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, Table, and_, bindparam, or_, select
+
+from projections import history
+from projections.cache import Cache, Entry
+from projections.generations import Generations
+from projections.history import Events
+from projections.kernel import Connections
+from projections.runner import body_key
+from projections.tables import generations, tables
+from projections.tokens import Token
+from projections.views import FOLDS, TABLE_OF
+
+POLL_SECONDS = 0.01
+
+
+class ProjectionBehind(Exception):
+    """The views have not yet come as far as the client's token."""
+
+
+class Served(NamedTuple):
+    """A resource as served. `position`: how much of the feed it reflects at least."""
+
+    body: bytes
+    version: int
+    owner_id: UUID | None
+    position: int
+    generation: int
+
+
+class Listed(NamedTuple):
+    """A page: bodies ready to join, and what to ask for to go on."""
+
+    items: Sequence[bytes]
+    next_key: tuple[Any, UUID] | None
+    position: int
+
+
+class Listing(NamedTuple):
+    """What a list is asked for. `where`: column -> value; `prefix`: column -> beginning."""
+
+    kind: str
+    where: Mapping[str, Any]
+    prefix: Mapping[str, str]
+    updated_after: datetime | None
+    archived: bool
+    sort: str
+    descending: bool
+    limit: int
+    after: tuple[Any, UUID] | None
+
+
+PositionOf = Callable[[UUID, int], int | None]
+"""Where an event stands in the feed; `None` while it is not sequenced."""
+
+
+class Queries:
+    def __init__(
+        self,
+        connections: Connections,
+        live: Generations,
+        cache: Cache,
+        events: Events,
+        position_of: PositionOf,
+    ) -> None:
+        self._connections, self._generations, self._cache = connections, live, cache
+        self._events, self._position_of = events, position_of
+
+    def get(self, kind: str, id: UUID, token: Token) -> Served | None:
+        """The resource, at least as fresh as the token. Never waits: where the view is
+        behind, the stream itself is folded."""
+        generation, key = self._generations.live(), body_key(self._generations.live(), kind, id)
+        wanted = token.versions.get(id, 0)
+        entry, mark = self._cache.look(key)
+        if entry is not None and mark is not None and mark.holds(entry, ()):
+            fresh = entry.version >= wanted and mark.position >= token.position
+            if fresh:
+                return Served(entry.body, entry.version, entry.owner_id, mark.position, generation)
+        row = self._row(generation, kind, id)
+        if row is not None and row.version >= wanted and row.position >= token.position:
+            self._cache.fill(key, Entry(row.position, row.version, row.owner_id, row.body), (kind,))
+            return Served(row.body, row.version, row.owner_id, row.position, generation)
+        known = row.position if row is not None else 0
+        entry = history.at(FOLDS[kind], self._events.events(id)) if kind in FOLDS else None
+        if entry is None:
+            return None
+        return Served(entry.body, entry.version, entry.owner_id, known, generation)
+
+    def _row(self, generation: int, kind: str, id: UUID) -> Any:
+        with self._connections.reading() as connection:
+            query = _by_id(tables(generation)[TABLE_OF[kind]], generation)
+            return connection.execute(query, dict(id=id)).one_or_none()
+
+    def wait_for(self, token: Token, seconds: float) -> None:
+        """Until the live views have come as far as the token. Raises `ProjectionBehind`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            if self._reached(token):
+                return
+            if time.monotonic() >= deadline:
+                raise ProjectionBehind
+            time.sleep(POLL_SECONDS)
+
+    def _reached(self, token: Token) -> bool:
+        needed = [self._position_of(id, version) for id, version in token.versions.items()]
+        if None in needed:
+            return False
+        return max(token.position, *(n for n in needed if n), 0) <= self.position()
+
+    def position(self) -> int:
+        """How far the live views have come."""
+        with self._connections.reading() as connection:
+            return connection.scalar(select(generations.c.position).where(generations.c.live)) or 0
+
+    def list(self, listing: Listing) -> Listed:
+        generation = self._generations.live()
+        table = tables(generation)[TABLE_OF.get(listing.kind, listing.kind)]
+        column = table.c[listing.sort]
+        query = select(table.c.body, column, table.c.id, _position(generation))
+        query = _filtered(query, table, listing)
+        order = (column.desc(), table.c.id.desc()) if listing.descending else (column, table.c.id)
+        with self._connections.reading() as connection:
+            rows = connection.execute(query.order_by(*order).limit(listing.limit + 1)).all()
+        page = rows[: listing.limit]
+        more = len(rows) > listing.limit
+        return Listed(
+            items=[row[0] for row in page],
+            next_key=(page[-1][1], page[-1][2]) if more else None,
+            position=page[0][3] if page else self.position(),
+        )
+
+    def cached(
+        self, name: str, kinds: tuple[str, ...], make: Callable[[int], tuple[bytes, int]]
+    ) -> Served:
+        """A body made from whole kinds of streams, kept until one of them changes.
+
+        `make(generation)` gives the body and the position it reflects.
+        """
+        generation = self._generations.live()
+        key = f"{generation}:{name}"
+        entry, mark = self._cache.look(key)
+        if entry is not None and mark is not None and mark.holds(entry, kinds):
+            return Served(entry.body, 0, None, mark.position, generation)
+        body, position = make(generation)
+        self._cache.fill(key, Entry(position, 0, None, body), kinds)
+        return Served(body, 0, None, position, generation)
+
+    def fetch(self, query: Select[Any]) -> Sequence[Any]:
+        with self._connections.reading() as connection:
+            return connection.execute(query).all()
+
+
+def _by_id(table: Table, generation: int) -> Select[Any]:
+    """The row and the checkpoint in one statement, hence of one snapshot."""
+    columns = (table.c.body, table.c.version, table.c.owner_id, _position(generation))
+    return select(*columns).where(table.c.id == bindparam("id"))
+
+
+def _position(generation: int) -> Any:
+    return (
+        select(generations.c.position)
+        .where(generations.c.generation == generation)
+        .scalar_subquery()
+        .label("position")
+    )
+
+
+def _filtered(query: Select[Any], table: Table, listing: Listing) -> Select[Any]:
+    conditions = [table.c[name] == value for name, value in listing.where.items()]
+    conditions += [
+        table.c[name].startswith(q, autoescape=True) for name, q in listing.prefix.items()
+    ]
+    if listing.updated_after is not None:
+        conditions.append(table.c.updated_at > listing.updated_after)
+    if not listing.archived and "archived" in table.c:
+        conditions.append(table.c.archived.is_(False))
+    if listing.after is not None:
+        value, id = listing.after
+        column = table.c[listing.sort]
+        past = column < value if listing.descending else column > value
+        tied = table.c.id < id if listing.descending else table.c.id > id
+        conditions.append(or_(past, and_(column == value, tied)))
+    return query.where(*conditions)

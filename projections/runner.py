@@ -1,0 +1,186 @@
+"""Brings the views up to date with the feed: load, fold, difference, write, checkpoint.
+
+Rows and checkpoint move in one transaction, so an event takes effect exactly once,
+whatever crashes. The cache is told after the commit, and may miss it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, bindparam, select, update
+
+from domain.kernel import BrokenHistory, Recorded
+from projections.cache import Cache, Entry
+from projections.difference import Difference, Keyed, keyed
+from projections.kernel import Connections, Feed, FeedEntry, Fold
+from projections.tables import generations, tables
+from projections.views import FOLDS, TABLE_OF
+
+BATCH_MAX = 500
+
+log = logging.getLogger(__name__)
+_encode = msgspec.json.Encoder().encode
+
+
+class Stream:
+    """One stream in a batch: its state and what it showed before."""
+
+    def __init__(self, fold: Fold[Any], version: int, state: Any) -> None:
+        self.fold, self.version, self.state = fold, version, state
+        self.before: Keyed = keyed(fold.rows(state)) if state is not None else {}
+        self.parked: str | None = None
+
+
+class Runner:
+    """Folds the feed into one generation of the views. A second one beside it waits its turn."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        feed: Feed[Any],
+        cache: Cache,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._connections, self._feed, self._cache = connections, feed, cache
+        self._clock = clock
+
+    def step(self, generation: int, limit: int = BATCH_MAX) -> int:
+        """Fold one batch; return how many events it held."""
+        with self._connections.transaction() as connection:
+            before = connection.scalar(_lock(generation))
+            if before is None or not (batch := self._feed.read(before, limit)):
+                return 0
+            streams, difference = self._fold(connection, generation, batch)
+            difference.write(connection, generation)
+            after = batch[-1].position
+            connection.execute(_advance, dict(of=generation, position=after))
+        touched = {id: one for id, one in streams.items() if one.state is not None}
+        self._cache.publish(
+            {
+                body_key(generation, stream.fold.kind, id): _entry(stream, after)
+                for id, stream in touched.items()
+            },
+            before=before,
+            after=after,
+            kinds={stream.fold.kind for stream in touched.values()},
+        )
+        return len(batch)
+
+    def _fold(
+        self, connection: Connection, generation: int, batch: Sequence[FeedEntry]
+    ) -> tuple[dict[UUID, Stream], Difference]:
+        shown = [entry for entry in batch if _kind(entry) in FOLDS]
+        streams = self._load(connection, generation, {e.originator_id: _kind(e) for e in shown})
+        difference, parked = Difference(), []
+        for entry, recorded in zip(shown, self._decode(shown), strict=True):
+            stream = streams[entry.originator_id]
+            if stream.parked is not None or entry.originator_version <= stream.version:
+                continue
+            try:
+                self._apply(stream, recorded, difference)
+            except Exception as error:
+                log.exception("parked %s at position %d", entry.originator_id, entry.position)
+                stream.parked = f"{type(error).__name__}: {error}"
+                parked.append(self._dead_letter(entry, stream.parked))
+        live = {id: s for id, s in streams.items() if s.state is not None}
+        for stream in live.values():
+            difference.add(stream.before, keyed(stream.fold.rows(stream.state)))
+        difference.upserts["streams"] = [
+            dict(id=id, kind=s.fold.kind, version=s.version, state=_encode(s.state))
+            for id, s in live.items()
+        ]
+        difference.upserts["dead_letters"] = parked
+        for name in ("streams", "dead_letters"):
+            if not difference.upserts[name]:
+                del difference.upserts[name]
+        return streams, difference
+
+    def _decode(self, entries: Sequence[FeedEntry]) -> Sequence[Recorded[Any] | Exception]:
+        """All at once; where that fails each by itself, so that one bad event is one error."""
+        try:
+            return self._feed.decode(entries)
+        except Exception:
+            return [self._decode_one(entry) for entry in entries]
+
+    def _decode_one(self, entry: FeedEntry) -> Recorded[Any] | Exception:
+        try:
+            return self._feed.decode([entry])[0]
+        except Exception as error:
+            return error
+
+    @staticmethod
+    def _apply(stream: Stream, recorded: Recorded[Any] | Exception, difference: Difference) -> None:
+        if isinstance(recorded, Exception):
+            raise recorded
+        if recorded.originator_version != stream.version + 1:
+            raise BrokenHistory(
+                f"version {recorded.originator_version} follows version {stream.version}"
+            )
+        state = stream.fold.evolve(stream.state, recorded)
+        difference.append(stream.fold.entries(state, recorded))
+        stream.state, stream.version = state, recorded.originator_version
+
+    @staticmethod
+    def _load(
+        connection: Connection, generation: int, kinds: dict[UUID, str]
+    ) -> dict[UUID, Stream]:
+        known, ids = tables(generation), list(kinds)
+        table, letters = known["streams"], known["dead_letters"]
+        stored = {
+            row.id: row for row in connection.execute(select(table).where(table.c.id.in_(ids)))
+        }
+        streams = {}
+        for id, kind in kinds.items():
+            fold, row = FOLDS[kind], stored.get(id)
+            state = msgspec.json.decode(row.state, type=fold.state) if row else None
+            streams[id] = Stream(fold, row.version if row else 0, state)
+        parked = select(letters.c.stream_id, letters.c.error).where(letters.c.stream_id.in_(ids))
+        for stream_id, error in connection.execute(parked):
+            streams[stream_id].parked = error
+        return streams
+
+    def _dead_letter(self, entry: FeedEntry, error: str) -> dict[str, Any]:
+        return dict(
+            stream_id=entry.originator_id,
+            position=entry.position,
+            version=entry.originator_version,
+            topic=entry.topic,
+            error=error[:4000],
+            parked_at=self._clock(),
+        )
+
+
+def body_key(generation: int, kind: str, id: UUID) -> str:
+    return f"{generation}:{kind}:{id.hex}"
+
+
+def _kind(entry: FeedEntry) -> str:
+    return entry.topic.partition(".")[0]
+
+
+def _entry(stream: Stream, position: int) -> Entry:
+    name, row = next(stream.fold.rows(stream.state))
+    assert name == TABLE_OF[stream.fold.kind], "a fold's first row is the resource itself"
+    return Entry(position, stream.version, row["owner_id"], row["body"])
+
+
+def _lock(generation: int) -> Any:
+    """The lock keeps a second runner from folding the same batch."""
+    return (
+        select(generations.c.position)
+        .where(generations.c.generation == generation)
+        .with_for_update()
+    )
+
+
+_advance = (
+    update(generations)
+    .where(generations.c.generation == bindparam("of"))
+    .values(position=bindparam("position"))
+)

@@ -1,0 +1,264 @@
+"""Tickets, who works on them, and what they add to the mechanics' figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain.kernel import Recorded
+from domain.ticket_events import (
+    HoldReason,
+    LaborAdded,
+    LaborRemoved,
+    MechanicAssigned,
+    MechanicRemoved,
+    PartIssued,
+    PartReturned,
+    Priority,
+    Status,
+    TicketClosed,
+    TicketCompleted,
+    TicketDetailsChanged,
+    TicketOpened,
+    TicketPutOnHold,
+    TicketReopened,
+    TicketResumed,
+    TicketStarted,
+    TicketVoided,
+)
+from projections.kernel import Fold, Row, Seen, changed, first
+
+
+class PartLineView(msgspec.Struct, kw_only=True, frozen=True):
+    """Parts on a ticket, at the price of the moment they were issued."""
+
+    line_id: UUID
+    inventory_id: UUID
+    part_number: str
+    name: str
+    quantity: int
+    unit_price_cents: int
+    line_total_cents: int
+
+
+class LaborLineView(msgspec.Struct, kw_only=True, frozen=True):
+    """Working time on a ticket."""
+
+    line_id: UUID
+    description: str
+    mechanic_id: UUID | None
+    minutes: int
+    rate_cents_per_hour: int
+    line_total_cents: int
+
+
+class AssignmentView(msgspec.Struct, kw_only=True, frozen=True):
+    """A mechanic on a ticket."""
+
+    ticket_id: UUID
+    mechanic_id: UUID
+    ro_number: int
+    status: Status
+    assigned_at: datetime
+
+
+class TicketView(Seen, kw_only=True):
+    """A service ticket. Totals are in cents; `hold_reason` is set only while on hold."""
+
+    ro_number: int
+    status: Status
+    hold_reason: HoldReason | None
+    customer_id: UUID
+    vehicle_id: UUID
+    description: str
+    customer_concerns: list[str]
+    priority: Priority
+    odometer_in: int | None
+    odometer_out: int | None
+    promised_at: datetime | None
+    key_tag: str | None
+    mechanic_ids: list[UUID]
+    parts: list[PartLineView]
+    labor: list[LaborLineView]
+    parts_total_cents: int
+    labor_total_cents: int
+    total_cents: int
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+class TicketState(msgspec.Struct, kw_only=True):
+    """The ticket as served, and since when each mechanic is on it."""
+
+    view: TicketView
+    assigned_at: dict[UUID, datetime] = {}
+
+
+def evolve(state: TicketState | None, recorded: Recorded[Any]) -> TicketState:
+    view = _view(state.view if state else None, recorded)
+    before = state.assigned_at if state else {}
+    if before.keys() == set(view.mechanic_ids):
+        return TicketState(view=view, assigned_at=before)
+    at = {id: before.get(id, recorded.recorded_at) for id in view.mechanic_ids}
+    return TicketState(view=view, assigned_at=at)
+
+
+def _view(view: TicketView | None, recorded: Recorded[Any]) -> TicketView:
+    match recorded.event:
+        case TicketOpened() as e:
+            return TicketView(
+                **first(recorded),
+                **_details(e),
+                ro_number=e.ro_number,
+                status=Status.OPEN,
+                hold_reason=None,
+                customer_id=e.customer_id,
+                vehicle_id=e.vehicle_id,
+                odometer_out=None,
+                mechanic_ids=[],
+                parts=[],
+                labor=[],
+                parts_total_cents=0,
+                labor_total_cents=0,
+                total_cents=0,
+                opened_at=e.opened_at,
+                closed_at=None,
+            )
+        case event if view is not None:
+            return changed(view, recorded, **_changes(view, event))
+        case _:
+            return changed(view, recorded)
+
+
+def _changes(view: TicketView, event: Any) -> dict[str, Any]:
+    match event:
+        case TicketDetailsChanged():
+            return _details(event)
+        case MechanicAssigned(mechanic_ids=ids) | MechanicRemoved(mechanic_ids=ids):
+            return dict(mechanic_ids=ids)
+        case PartIssued() as e:
+            line = PartLineView(
+                line_id=e.line_id,
+                inventory_id=e.inventory_id,
+                part_number=e.part_number,
+                name=e.name,
+                quantity=e.quantity,
+                unit_price_cents=e.unit_price_cents,
+                line_total_cents=e.quantity * e.unit_price_cents,
+            )
+            return dict(parts=[*view.parts, line], **_parts_totals(e))
+        case PartReturned(line_id=line_id) as e:
+            left = [line for line in view.parts if line.line_id != line_id]
+            return dict(parts=left, **_parts_totals(e))
+        case LaborAdded() as e:
+            labor = LaborLineView(
+                line_id=e.line_id,
+                description=e.description,
+                mechanic_id=e.mechanic_id,
+                minutes=e.minutes,
+                rate_cents_per_hour=e.rate_cents_per_hour,
+                line_total_cents=e.line_total_cents,
+            )
+            return dict(labor=[*view.labor, labor], **_labor_totals(e))
+        case LaborRemoved(line_id=line_id) as e:
+            kept = [one for one in view.labor if one.line_id != line_id]
+            return dict(labor=kept, **_labor_totals(e))
+        case TicketStarted() | TicketResumed():
+            return dict(status=Status.IN_PROGRESS, hold_reason=None)
+        case TicketPutOnHold(hold_reason=reason):
+            return dict(status=Status.ON_HOLD, hold_reason=reason)
+        case TicketCompleted():
+            return dict(status=Status.COMPLETED)
+        case TicketClosed(closed_at=closed_at, odometer_out=odometer_out):
+            return dict(status=Status.CLOSED, closed_at=closed_at, odometer_out=odometer_out)
+        case TicketReopened():
+            return dict(status=Status.OPEN, closed_at=None)
+        case TicketVoided():
+            return dict(status=Status.VOIDED, hold_reason=None)
+        case other:
+            raise TypeError(f"tickets do not know {other}")
+
+
+def _details(event: TicketOpened | TicketDetailsChanged) -> dict[str, Any]:
+    return dict(
+        description=event.description,
+        customer_concerns=event.customer_concerns,
+        priority=event.priority,
+        odometer_in=event.odometer_in,
+        promised_at=event.promised_at,
+        key_tag=event.key_tag,
+    )
+
+
+def _parts_totals(event: PartIssued | PartReturned) -> dict[str, int]:
+    return dict(parts_total_cents=event.parts_total_cents, total_cents=event.total_cents)
+
+
+def _labor_totals(event: LaborAdded | LaborRemoved) -> dict[str, int]:
+    return dict(labor_total_cents=event.labor_total_cents, total_cents=event.total_cents)
+
+
+def rows(state: TicketState) -> Iterator[Row]:
+    view = state.view
+    yield (
+        "tickets",
+        dict(
+            id=view.id,
+            version=view.version,
+            owner_id=view.customer_id,
+            ro_number=view.ro_number,
+            status=view.status.value,
+            vehicle_id=view.vehicle_id,
+            archived=view.status is Status.VOIDED,
+            created_at=view.created_at,
+            updated_at=view.updated_at,
+            body=msgspec.json.encode(view),
+        ),
+    )
+    if view.status is Status.VOIDED:
+        return
+    for mechanic_id, assigned_at in state.assigned_at.items():
+        assignment = AssignmentView(
+            ticket_id=view.id,
+            mechanic_id=mechanic_id,
+            ro_number=view.ro_number,
+            status=view.status,
+            assigned_at=assigned_at,
+        )
+        yield (
+            "assignments",
+            dict(
+                ticket_id=view.id,
+                mechanic_id=mechanic_id,
+                assigned_at=assigned_at,
+                body=msgspec.json.encode(assignment),
+            ),
+        )
+    yield from _contributions(view)
+
+
+def _contributions(view: TicketView) -> Iterator[Row]:
+    """What the ticket adds to each mechanic's figures; the figures are sums of these."""
+    minutes = dict.fromkeys(view.mechanic_ids, 0)
+    for line in view.labor:
+        if line.mechanic_id is not None:
+            minutes[line.mechanic_id] = minutes.get(line.mechanic_id, 0) + line.minutes
+    for mechanic_id, labor_minutes in minutes.items():
+        assigned = mechanic_id in view.mechanic_ids
+        yield (
+            "mechanic_contributions",
+            dict(
+                ticket_id=view.id,
+                mechanic_id=mechanic_id,
+                tickets=int(assigned),
+                closed=int(assigned and view.status is Status.CLOSED),
+                labor_minutes=labor_minutes,
+            ),
+        )
+
+
+FOLD = Fold("ticket", TicketState, evolve, rows)

@@ -1,0 +1,54 @@
+"""Consistency tokens: what a client has seen, so that no later read shows it less.
+
+A token names the versions a write made (or a read showed) and a feed position. It is opaque
+to clients; it grants nothing, so it is not signed.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from uuid import UUID
+
+import msgspec
+
+VERSIONS_MAX = 32
+LENGTH_MAX = 2000
+
+
+class Token(msgspec.Struct, frozen=True, array_like=True):
+    """`position`: at least this much of the feed. `versions`: at least these, by stream."""
+
+    position: int = 0
+    versions: dict[UUID, int] = {}
+
+    def __str__(self) -> str:
+        packed = msgspec.msgpack.encode(
+            (self.position, [(id.bytes, version) for id, version in self.versions.items()])
+        )
+        return urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+    def seen(self, position: int, id: UUID | None = None, version: int = 0) -> Token:
+        """This token and what a read has just shown."""
+        versions = dict(self.versions)
+        if id is not None and version:
+            versions.pop(id, None)
+            versions[id] = version
+        newest = list(versions.items())[-VERSIONS_MAX:]
+        return Token(max(self.position, position), dict(newest))
+
+
+NOTHING_SEEN = Token()
+_decode = msgspec.msgpack.Decoder(tuple[int, list[tuple[bytes, int]]]).decode
+
+
+def parse(text: str | None) -> Token:
+    """Raises `ValueError` when it is no token of ours."""
+    if not text:
+        return NOTHING_SEEN
+    if len(text) > LENGTH_MAX:
+        raise ValueError("a Consistency-Token is one that this service gave")
+    try:
+        position, versions = _decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        return Token(position, {UUID(bytes=id): version for id, version in versions})
+    except (ValueError, msgspec.MsgspecError):
+        raise ValueError("a Consistency-Token is one that this service gave") from None

@@ -1,0 +1,68 @@
+"""Every view there is: one fold per kind of stream, and the totals kept over their rows."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import msgspec
+
+from projections import accounts, customers, inventory, mechanics, tickets, vehicles
+from projections.kernel import Fold
+from projections.tables import tables
+
+FOLDS: dict[str, Fold[Any]] = {
+    fold.kind: fold
+    for fold in (
+        tickets.FOLD,
+        customers.FOLD,
+        vehicles.FOLD,
+        mechanics.FOLD,
+        inventory.FOLD,
+        accounts.FOLD,
+    )
+}
+"""By what the tags of their events begin with. Streams without a fold show nothing."""
+
+TABLE_OF = {
+    "ticket": "tickets",
+    "customer": "customers",
+    "vehicle": "vehicles",
+    "mechanic": "mechanics",
+    "inventory": "inventory",
+    "account": "accounts",
+}
+"""Where a resource of that kind is found by its id."""
+
+
+class Total(NamedTuple):
+    """Sums over the rows of one table, kept by the runner from each difference."""
+
+    table: str
+    of: str
+    by: tuple[str, ...]
+    sums: tuple[str, ...]
+
+
+TOTALS = (
+    Total(
+        table="mechanic_totals",
+        of="mechanic_contributions",
+        by=("mechanic_id",),
+        sums=("tickets", "closed", "labor_minutes"),
+    ),
+)
+
+FOLD_RELEASE = 1
+"""Raised when a fold shows the same events differently: the views are then rebuilt."""
+
+
+def fingerprint() -> str:
+    """What the live generation must have been built with, else it is rebuilt."""
+    shapes = [
+        [name, [(column.name, str(column.type)) for column in table.columns]]
+        for name, table in sorted(tables(0).items())
+    ]
+    states = [msgspec.json.schema(fold.state) for fold in FOLDS.values()]
+    digest = hashlib.sha256(msgspec.json.encode([FOLD_RELEASE, shapes, states], order="sorted"))
+    return digest.hexdigest()
