@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import falcon
 import msgspec
 
-from commands.kernel import PASSWORD_HASH, Command, outside_fields
+from commands.kernel import NEW_ID, PASSWORD_HASH, Command, outside_fields
 from domain.account import Role
 
 
@@ -56,6 +56,7 @@ class Operation:
     returns: Any = None
     statuses: tuple[int, ...] = ()
     creates: bool = False
+    of_actor: str = ""
     method: str = ""
     path: str = ""
     path_params: tuple[str, ...] = ()
@@ -93,8 +94,11 @@ def operation(
     return mark
 
 
-def write(command: type[Command], allow: Allow) -> Callable[..., None]:
-    """A responder that carries out a command; its docstring is the command's."""
+def write(command: type[Command], allow: Allow, *, of_actor: str = "") -> Callable[..., None]:
+    """A responder that carries out a command; its docstring is the command's.
+
+    `of_actor` names a field that is the caller's own account.
+    """
 
     def responder(self: Any, req: falcon.Request, resp: falcon.Response, command: Command) -> None:
         self.execute(req, resp, command)
@@ -109,7 +113,8 @@ def write(command: type[Command], allow: Allow) -> Callable[..., None]:
         kind=target.removesuffix("_id"),
         returns=WriteAnswer,
         statuses=(404, 409, 412),
-        creates="new_id" in outside_fields(command).values(),
+        creates=NEW_ID in outside_fields(command).values(),
+        of_actor=of_actor,
     )
     return responder
 
@@ -131,20 +136,18 @@ def bound(declared: Operation, method: str, path: str) -> Operation:
     declared = replace(declared, method=method, path=path, path_params=in_path)
     if declared.command is None:
         return declared
-    rest = _sent_by_clients(declared.command, in_path)
+    rest = _sent_by_clients(declared.command, (*in_path, declared.of_actor))
     if method == "DELETE":
         return replace(declared, params=rest)
     return replace(declared, body=rest)
 
 
-def _sent_by_clients(
-    command: type[Command], in_path: tuple[str, ...]
-) -> type[msgspec.Struct] | None:
+def _sent_by_clients(command: type[Command], known: tuple[str, ...]) -> type[msgspec.Struct] | None:
     outside = {name for name, what in outside_fields(command).items() if what != PASSWORD_HASH}
     fields = [
         _field(info)
         for info in msgspec.structs.fields(command)
-        if info.name not in outside and info.name not in in_path
+        if info.name not in outside and info.name not in known
     ]
     if not fields:
         return None

@@ -66,6 +66,24 @@ def change_account(command: ChangeAccount, work: Work) -> None:
         work.set_password(account.id, command.password)
 
 
+class ChangeMe(Command, frozen=True):
+    """Change one's own e-mail or password. A new password ends the other sessions."""
+
+    account_id: UUID
+    email: Email | UnsetType = UNSET
+    password: Password | UnsetType = UNSET
+
+
+@handles(ChangeMe)
+def change_me(command: ChangeMe, work: Work) -> None:
+    change_account(
+        ChangeAccount(
+            account_id=command.account_id, email=command.email, password=command.password
+        ),
+        work,
+    )
+
+
 class DeactivateAccount(Command, frozen=True):
     """Nobody logs in with it any more; its tokens end within seconds."""
 

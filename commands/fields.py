@@ -21,8 +21,10 @@ RunningNumber = Annotated[int, Meta(extra={"outside": RUNNING_NUMBER})]
 ShopUnit = Annotated[OdometerUnit, Meta(extra={"outside": ODOMETER_UNIT})]
 """The unit the shop reads odometers in."""
 
+# `$` alone also matches before a newline at the end.
+_END = r"(?!\n)$"
 _TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
-_LINE = r"^\S([^\x00-\x1f\x7f]*\S)?$"
+_LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?" + _END
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE)]
 """One line, neither beginning nor ending with a space."""
 Text = Annotated[str, Meta(max_length=4000, pattern=_TEXT)]
@@ -32,11 +34,12 @@ Email = Annotated[
     str,
     Meta(
         max_length=254,
-        pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)+$",
+        pattern=r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f.]+(\.[^@\s\x00-\x1f\x7f.]+)+"
+        + _END,
         description="An e-mail address; compared without regard to case.",
     ),
 ]
-Phone = Annotated[str, Meta(min_length=3, max_length=40, pattern=r"^[0-9+()./ xX-]+$")]
+Phone = Annotated[str, Meta(min_length=3, max_length=40, pattern=r"^[0-9+()./ xX-]+" + _END)]
 Vin = Annotated[
     str,
     Meta(
@@ -53,7 +56,9 @@ ReorderPoint = Annotated[int, Meta(ge=0, le=QUANTITY_MAX)]
 Minutes = Annotated[int, Meta(ge=1, le=60_000, description="Working time in minutes.")]
 OdometerValue = Annotated[int, Meta(ge=0, le=10_000_000)]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
-Concerns = Annotated[list[Annotated[str, Meta(min_length=1, max_length=500)]], Meta(max_length=50)]
+Concerns = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=500, pattern=_TEXT)]], Meta(max_length=50)
+]
 Certifications = Annotated[list[Name], Meta(max_length=50)]
 Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=_LINE)]
 Password = Annotated[

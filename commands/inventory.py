@@ -23,7 +23,6 @@ from commands.fields import (
 from commands.kernel import Command, Work, handles
 from domain.claim import ClaimKind
 from domain.inventory import AdjustmentReason, InventoryItem, ItemDetails
-from domain.kernel import Refused
 
 
 class AddItem(Command, frozen=True):
@@ -100,8 +99,6 @@ class AdjustStock(Command, frozen=True):
 
 @handles(AdjustStock)
 def adjust_stock(command: AdjustStock, work: Work) -> None:
-    if command.quantity_delta == 0:
-        raise Refused("an adjustment changes the quantity; this one is by 0")
     item = work.get(InventoryItem, command.inventory_id)
     item.adjust(command.quantity_delta, command.reason, command.note)
 

@@ -12,6 +12,7 @@ from commands.fields import OdometerValue, Reason, ShopUnit
 from commands.kernel import Command, Work, handles
 from commands.tickets import put_back
 from domain.customer import Customer
+from domain.kernel import Refused
 from domain.ticket import Ticket
 from domain.ticket_events import HoldReason
 from domain.vehicle import Odometer, Vehicle
@@ -96,7 +97,10 @@ class ReopenTicket(Command, frozen=True):
 def reopen_ticket(command: ReopenTicket, work: Work) -> None:
     ticket = work.get(Ticket, command.ticket_id)
     ticket.reopen()
-    work.get(Vehicle, ticket.vehicle_id).open_ticket(ticket.id)
+    vehicle = work.get(Vehicle, ticket.vehicle_id)
+    if vehicle.customer_id != ticket.customer_id:
+        raise Refused("a ticket is reopened on a vehicle of its customer; this one is another's")
+    vehicle.open_ticket(ticket.id)
     work.get(Customer, ticket.customer_id).open_ticket(ticket.id)
 
 

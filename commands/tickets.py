@@ -90,7 +90,10 @@ def change_ticket(command: ChangeTicket, work: Work) -> None:
 
 def _in_utc(details: TicketDetails) -> TicketDetails:
     at = details.promised_at
-    return replace(details, promised_at=at.astimezone(UTC)) if at else details
+    try:
+        return replace(details, promised_at=at.astimezone(UTC)) if at else details
+    except OverflowError:
+        raise Refused(f"a promise is kept in the years 1 to 9999 UTC; this one is {at}") from None
 
 
 class AssignMechanic(Command, frozen=True):

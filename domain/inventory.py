@@ -166,6 +166,8 @@ class InventoryItem(Aggregate["InventoryEvent"]):
         )
 
     def adjust(self, quantity_delta: int, reason: AdjustmentReason, note: str | None) -> None:
+        if quantity_delta == 0:
+            raise Refused("an adjustment changes the quantity; this one is by 0")
         after = self._after(quantity_delta)
         if after < 0:
             raise Refused(

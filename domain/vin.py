@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-PATTERN = "^[A-HJ-NPR-Za-hj-npr-z0-9]{17}$"
+PATTERN = r"^[A-HJ-NPR-Za-hj-npr-z0-9]{17}(?!\n)$"
 _WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 _VALUES = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", map(int, "12345678123457923456789"), strict=True))
 _VALUES |= {str(digit): digit for digit in range(10)}

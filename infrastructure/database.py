@@ -2,31 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 
 CONNECT_TIMEOUT_SECONDS = 3
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_WAIT_SECONDS = 5
 POOL_WAIT_SECONDS = 5
+CONNECTION_AGE_MAX_SECONDS = 3600
 
-_current: ContextVar[Connection | None] = ContextVar("current_transaction", default=None)
+
+class Write(NamedTuple):
+    """A statement as the server got it, and how many rows it touched."""
+
+    statement: str
+    parameters: Any
+    rowcount: int
+
+
+class CommitLost(Exception):
+    """The connection broke during COMMIT: nobody here knows whether it was carried out.
+
+    The same `writes`, made again in another transaction, find out: they meet the locks or the
+    rows of the first one where a mere look would miss a commit that is still under way.
+    """
+
+    def __init__(self, writes: Sequence[Write]) -> None:
+        super().__init__("the connection broke during COMMIT")
+        self.writes = writes
 
 
 class Database:
     """Reads go through autocommitting connections (one round trip each), writes through
     READ COMMITTED transactions that the threads of this process share from a pool.
 
-    `pool_size` is the number of threads that may talk to the database at once.
+    `pool_size` is the number of threads that may talk to the database at once. Without
+    `statement_timeout_seconds` a statement may take as long as it needs (MySQL).
     """
 
-    def __init__(self, url: str | URL, *, pool_size: int = 8) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        *,
+        pool_size: int = 8,
+        statement_timeout_seconds: int | None = STATEMENT_TIMEOUT_SECONDS,
+    ) -> None:
         self.url = make_url(url)
         self.is_mysql = self.url.get_backend_name() in ("mysql", "mariadb")
+        self._statement_timeout_seconds = statement_timeout_seconds
+        self._current = ContextVar[Connection | None]("current_transaction", default=None)
+        self._written = ContextVar[list[Write]]("written")
         self._reads = self._engine(pool_size, autocommit=True)
         self._writes = self._engine(pool_size, autocommit=False)
 
@@ -35,6 +65,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
+            pool_recycle=CONNECTION_AGE_MAX_SECONDS,
             # Every path below ends its transaction itself: a ROLLBACK at check-in would be
             # one more round trip per request.
             pool_reset_on_return=None,
@@ -43,8 +74,8 @@ class Database:
             options["connect_args"] = dict(
                 charset="utf8mb4",
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                read_timeout=STATEMENT_TIMEOUT_SECONDS,
-                write_timeout=STATEMENT_TIMEOUT_SECONDS,
+                read_timeout=self._statement_timeout_seconds,
+                write_timeout=self._statement_timeout_seconds,
                 autocommit=autocommit,
             )
         else:
@@ -53,9 +84,12 @@ class Database:
             )
         if autocommit:
             options["isolation_level"] = "AUTOCOMMIT"
+            options["skip_autocommit_rollback"] = True
         engine = create_engine(self.url, **options)
         event.listen(engine, "connect", self._prepare)
-        if not self.is_mysql and not autocommit:
+        if not autocommit and self.is_mysql:
+            event.listen(engine, "after_cursor_execute", self._remember)
+        elif not autocommit:
             event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
 
@@ -65,36 +99,82 @@ class Database:
             with_cursor.execute(statement)
         with_cursor.close()
 
+    def _remember(
+        self, _: Connection, cursor: Any, statement: str, parameters: Any, *unused: object
+    ) -> None:
+        if cursor.description is None:
+            self._written.get().append(Write(statement, parameters, cursor.rowcount))
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """The transaction this thread is in, else an autocommitting connection."""
-        if (current := _current.get()) is not None:
+        if (current := self._current.get()) is not None:
             yield current
             return
         with self._reads.connect() as connection:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Every read inside sees the database as it was at one moment."""
+        with self._reads.connect() as connection:
+            for statement in _MYSQL_SNAPSHOT if self.is_mysql else ("BEGIN",):
+                connection.exec_driver_sql(statement)
+            token = self._current.set(connection)
+            try:
+                yield connection
+            finally:
+                self._current.reset(token)
+                if not connection.invalidated:
+                    connection.exec_driver_sql("COMMIT")
+
+    @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Join the transaction this thread is in, or begin one and commit it at the end.
 
-        On SQLite a transaction takes the one write lock at its start.
+        On SQLite a transaction takes the one write lock at its start. Raises `CommitLost`.
         """
-        if (current := _current.get()) is not None:
+        if (current := self._current.get()) is not None:
             yield current
             return
-        with self._writes.connect() as connection:
-            begun = connection.begin()
-            token = _current.set(connection)
-            try:
-                yield connection
-            except BaseException:
-                begun.rollback()
-                raise
-            else:
-                begun.commit()
-            finally:
-                _current.reset(token)
+        writes: list[Write] = []
+        written = self._written.set(writes)
+        try:
+            with self._writes.connect() as connection:
+                begun = connection.begin()
+                token = self._current.set(connection)
+                try:
+                    yield connection
+                except BaseException:
+                    begun.rollback()
+                    raise
+                finally:
+                    self._current.reset(token)
+                try:
+                    begun.commit()
+                except DBAPIError as error:
+                    if error.connection_invalidated:
+                        raise CommitLost(writes) from error
+                    begun.rollback()
+                    raise
+        finally:
+            self._written.reset(written)
+
+    def patient(self) -> Database:
+        """The same database for one thread whose statements may take long."""
+        return Database(self.url, pool_size=1, statement_timeout_seconds=None)
+
+    def ping(self, seconds: float) -> None:
+        """One round trip on a connection of its own, which neither waits for the pool nor
+        longer than the seconds given. Raises what the driver raises."""
+        options: dict[str, Any] = {"poolclass": NullPool}
+        if self.is_mysql:
+            timeouts = ("connect_timeout", "read_timeout", "write_timeout")
+            # The driver takes whole seconds to connect.
+            options["connect_args"] = dict.fromkeys(timeouts, max(1, round(seconds)))
+        engine = create_engine(self.url, **options)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
 
     def close(self) -> None:
         self._reads.dispose()
@@ -103,7 +183,13 @@ class Database:
 
 _MYSQL_SESSION = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, time_zone = '+00:00'",
+    f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, time_zone = '+00:00', "
+    # What does not fit must be an error, never a silently shortened value.
+    "sql_mode = CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_ALL_TABLES')",
+)
+_MYSQL_SNAPSHOT = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
 _SQLITE_SESSION = (
     "PRAGMA journal_mode = WAL",

@@ -54,11 +54,17 @@ class Generations:
             found = self._find(connection)
             if found is not None and found.folds == fingerprint():
                 return None
-            newest = connection.scalar(select(func.max(generations.c.generation))) or 0
-            self._create(connection, newest + 1, live=found is None)
-            return newest + 1 if found is not None else None
+            made = self._create(connection, live=found is None)
+            return made if found is not None else None
 
-    def _create(self, connection: Connection, generation: int, *, live: bool) -> None:
+    def create(self) -> int:
+        """The tables of a new generation, empty and not served yet."""
+        with self._connections.transaction() as connection:
+            return self._create(connection, live=False)
+
+    def _create(self, connection: Connection, *, live: bool) -> int:
+        newest = connection.scalar(select(func.max(generations.c.generation))) or 0
+        generation = newest + 1
         for table in tables(generation).values():
             table.create(connection, checkfirst=True)
         row = dict(
@@ -69,6 +75,7 @@ class Generations:
             created_at=self._clock(),
         )
         connection.execute(insert(generations), row)
+        return generation
 
     def switch(self, generation: int) -> None:
         """Serve that generation from now on; the old one stays for readers under way."""

@@ -53,14 +53,20 @@ class HistoryEntry(msgspec.Struct):
 
 
 def at(fold: Fold[Any], events: Iterable[Recorded[Any]]) -> Entry | None:
-    """The resource as these events leave it; `None` if there are none."""
+    """The resource as these events leave it; `None` if there are none of its kind."""
     state = None
     for recorded in events:
+        if not tag(recorded).startswith(f"{fold.kind}."):
+            return None
         state = fold.evolve(state, recorded)
     if state is None:
         return None
     _, row = next(fold.rows(state))
     return Entry(0, row["version"], row["owner_id"], row["body"])
+
+
+def tag(recorded: Recorded[Any]) -> str:
+    return str(recorded.event.__struct_config__.tag)
 
 
 def until(events: Iterable[Recorded[Any]], moment: datetime) -> Iterable[Recorded[Any]]:
@@ -69,9 +75,11 @@ def until(events: Iterable[Recorded[Any]], moment: datetime) -> Iterable[Recorde
 
 
 def history(fold: Fold[Any], events: Iterable[Recorded[Any]]) -> list[HistoryEntry]:
-    """Every event with what it changed in the resource."""
+    """Every event with what it changed in the resource; nothing if it is of another kind."""
     entries, state, before = [], None, dict[str, Any]()
     for recorded in events:
+        if not tag(recorded).startswith(f"{fold.kind}."):
+            return []
         state = fold.evolve(state, recorded)
         _, row = next(fold.rows(state))
         after = msgspec.json.decode(row["body"])
@@ -83,7 +91,7 @@ def history(fold: Fold[Any], events: Iterable[Recorded[Any]]) -> list[HistoryEnt
         entries.append(
             HistoryEntry(
                 version=recorded.originator_version,
-                type=recorded.event.__struct_config__.tag,
+                type=tag(recorded),
                 recorded_at=recorded.recorded_at,
                 actor=Actor(recorded.actor, recorded.role),
                 command=recorded.command,

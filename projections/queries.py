@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Select, Table, and_, bindparam, or_, select
 
-from projections import history
+from domain.kernel import Recorded
+from projections import history, leaderboard
 from projections.cache import Cache, Entry
 from projections.generations import Generations
 from projections.history import Events
@@ -46,17 +48,19 @@ class Listed(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a list is asked for. `where`: column -> value; `prefix`: column -> beginning."""
+    """What a list is asked for. `where`: column -> value; `prefix`: column -> beginning;
+    `after`: sort value and tie of the last row before this page."""
 
-    kind: str
-    where: Mapping[str, Any]
-    prefix: Mapping[str, str]
-    updated_after: datetime | None
-    archived: bool
+    table: str
     sort: str
-    descending: bool
     limit: int
-    after: tuple[Any, UUID] | None
+    tie: str = "id"
+    descending: bool = False
+    where: Mapping[str, Any] = MappingProxyType({})
+    prefix: Mapping[str, str] = MappingProxyType({})
+    updated_after: datetime | None = None
+    archived: bool = False
+    after: tuple[Any, UUID] | None = None
 
 
 PositionOf = Callable[[UUID, int], int | None]
@@ -78,7 +82,8 @@ class Queries:
     def get(self, kind: str, id: UUID, token: Token) -> Served | None:
         """The resource, at least as fresh as the token. Never waits: where the view is
         behind, the stream itself is folded."""
-        generation, key = self._generations.live(), body_key(self._generations.live(), kind, id)
+        generation = self._generations.live()
+        key = body_key(generation, kind, id)
         wanted = token.versions.get(id, 0)
         entry, mark = self._cache.look(key)
         if entry is not None and mark is not None and mark.holds(entry, ()):
@@ -89,11 +94,15 @@ class Queries:
         if row is not None and row.version >= wanted and row.position >= token.position:
             self._cache.fill(key, Entry(row.position, row.version, row.owner_id, row.body), (kind,))
             return Served(row.body, row.version, row.owner_id, row.position, generation)
-        known = row.position if row is not None else 0
-        entry = history.at(FOLDS[kind], self._events.events(id)) if kind in FOLDS else None
+        return self.folded(kind, self._events.events(id))
+
+    def folded(self, kind: str, events: Iterable[Recorded[Any]]) -> Served | None:
+        """The resource as these events leave it, whatever the views show."""
+        entry = history.at(FOLDS[kind], events)
         if entry is None:
             return None
-        return Served(entry.body, entry.version, entry.owner_id, known, generation)
+        position, generation = self.position(), self._generations.live()
+        return Served(entry.body, entry.version, entry.owner_id, position, generation)
 
     def _row(self, generation: int, kind: str, id: UUID) -> Any:
         with self._connections.reading() as connection:
@@ -123,11 +132,11 @@ class Queries:
 
     def list(self, listing: Listing) -> Listed:
         generation = self._generations.live()
-        table = tables(generation)[TABLE_OF.get(listing.kind, listing.kind)]
-        column = table.c[listing.sort]
-        query = select(table.c.body, column, table.c.id, _position(generation))
+        table = tables(generation)[listing.table]
+        column, tie = table.c[listing.sort], table.c[listing.tie]
+        query = select(table.c.body, column, tie, _position(generation))
         query = _filtered(query, table, listing)
-        order = (column.desc(), table.c.id.desc()) if listing.descending else (column, table.c.id)
+        order = (column.desc(), tie.desc()) if listing.descending else (column, tie)
         with self._connections.reading() as connection:
             rows = connection.execute(query.order_by(*order).limit(listing.limit + 1)).all()
         page = rows[: listing.limit]
@@ -154,9 +163,18 @@ class Queries:
         self._cache.fill(key, Entry(position, 0, None, body), kinds)
         return Served(body, 0, None, position, generation)
 
-    def fetch(self, query: Select[Any]) -> Sequence[Any]:
-        with self._connections.reading() as connection:
-            return connection.execute(query).all()
+    def leaderboard(self, by: str) -> Served:
+        """The ranking of mechanics who work here, those without a ticket included."""
+        return self.cached(f"leaderboard:{by}", ("mechanic", "ticket"), self._make_leaderboard(by))
+
+    def _make_leaderboard(self, by: str) -> Callable[[int], tuple[bytes, int]]:
+        def make(generation: int) -> tuple[bytes, int]:
+            position = self.position()  # First, so that the rows are at least as fresh.
+            query = leaderboard.query(generation, by)
+            with self._connections.reading() as connection:
+                return leaderboard.body(by, connection.execute(query).all()), position
+
+        return make
 
 
 def _by_id(table: Table, generation: int) -> Select[Any]:
@@ -185,8 +203,8 @@ def _filtered(query: Select[Any], table: Table, listing: Listing) -> Select[Any]
         conditions.append(table.c.archived.is_(False))
     if listing.after is not None:
         value, id = listing.after
-        column = table.c[listing.sort]
+        column, tie = table.c[listing.sort], table.c[listing.tie]
         past = column < value if listing.descending else column > value
-        tied = table.c.id < id if listing.descending else table.c.id > id
+        tied = tie < id if listing.descending else tie > id
         conditions.append(or_(past, and_(column == value, tied)))
     return query.where(*conditions)

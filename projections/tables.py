@@ -42,16 +42,17 @@ def tables(generation: int) -> dict[str, Table]:
     """The tables of that generation, by the name the folds call them."""
     metadata = MetaData()
 
-    def table(name: str, *columns: Any) -> None:
+    def table(name: str, *items: Column[Any] | Index) -> None:
+        columns = sorted(items, key=lambda item: isinstance(item, Index))
         Table(f"{name}_{generation}", metadata, *columns, info={"name": name}, **TABLE_OPTIONS)
 
-    def resource(name: str, *columns: Any) -> None:
+    def resource(name: str, *items: Column[Any] | Index) -> None:
         table(
             name,
             Column("id", Id, primary_key=True),
             Column("version", Integer, nullable=False),
             Column("owner_id", Id),
-            *columns,
+            *items,
             Column("archived", Boolean, nullable=False),
             Column("created_at", Instant, nullable=False),
             Column("updated_at", Instant, nullable=False),
@@ -64,8 +65,8 @@ def tables(generation: int) -> dict[str, Table]:
     def _index(name: str, *columns: str) -> Index:
         return Index(f"ix_{name}_{generation}_{'_'.join(columns)}", *columns)
 
-    def named(name: str, *columns: Any) -> None:
-        resource(name, Column("name", String(200), nullable=False), *columns, _index(name, "name"))
+    def named(name: str, *items: Column[Any] | Index) -> None:
+        resource(name, Column("name", String(200), nullable=False), *items, _index(name, "name"))
 
     email = Column("email", String(254), nullable=False)
     named("customers", email.copy(), _index("customers", "email"))
@@ -90,11 +91,14 @@ def tables(generation: int) -> dict[str, Table]:
     )
     table(
         "assignments",
-        Column("ticket_id", Id, primary_key=True),
-        Column("mechanic_id", Id, primary_key=True),
+        Column("id", Id, primary_key=True),
+        Column("ticket_id", Id, nullable=False),
+        Column("mechanic_id", Id, nullable=False),
         Column("assigned_at", Instant, nullable=False),
         Column("body", Bytes, nullable=False),
-        _index("assignments", "mechanic_id", "ticket_id"),
+        _index("assignments", "ticket_id", "assigned_at"),
+        _index("assignments", "mechanic_id", "assigned_at"),
+        _index("assignments", "assigned_at", "id"),
     )
     figures = ("tickets", "closed", "labor_minutes")
     table(

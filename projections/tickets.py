@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -232,6 +232,7 @@ def rows(state: TicketState) -> Iterator[Row]:
         yield (
             "assignments",
             dict(
+                id=uuid5(view.id, str(mechanic_id)),
                 ticket_id=view.id,
                 mechanic_id=mechanic_id,
                 assigned_at=assigned_at,

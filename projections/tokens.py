@@ -7,6 +7,7 @@ to clients; it grants nothing, so it is not signed.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
 from uuid import UUID
 
 import msgspec
@@ -27,14 +28,18 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
         )
         return urlsafe_b64encode(packed).rstrip(b"=").decode()
 
+    def seen_all(self, versions: Mapping[UUID, int]) -> Token:
+        """This token and what a write has just made."""
+        return Token(self.position, _newest({**self.versions, **versions}))
+
     def seen(self, position: int, id: UUID | None = None, version: int = 0) -> Token:
         """This token and what a read has just shown."""
-        versions = dict(self.versions)
-        if id is not None and version:
-            versions.pop(id, None)
-            versions[id] = version
-        newest = list(versions.items())[-VERSIONS_MAX:]
-        return Token(max(self.position, position), dict(newest))
+        shown = {id: version} if id is not None and version else {}
+        return Token(max(self.position, position), _newest({**self.versions, **shown}))
+
+
+def _newest(versions: dict[UUID, int]) -> dict[UUID, int]:
+    return dict(list(versions.items())[-VERSIONS_MAX:])
 
 
 NOTHING_SEEN = Token()

@@ -60,7 +60,7 @@ FOLD_RELEASE = 1
 def fingerprint() -> str:
     """What the live generation must have been built with, else it is rebuilt."""
     shapes = [
-        [name, [(column.name, str(column.type)) for column in table.columns]]
+        [name, [(str(column.name), str(column.type)) for column in table.columns]]
         for name, table in sorted(tables(0).items())
     ]
     states = [msgspec.json.schema(fold.state) for fold in FOLDS.values()]

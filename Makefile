@@ -1,0 +1,79 @@
+# Needs Python 3.11 or later. What it installs goes into .venv, except for what `test-servers`
+# and a Python without venv need from apt or Homebrew.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; \
+	done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
+APT := $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq
+LOCK := .cache/lock
+
+.NOTPARALLEL:
+.PHONY: help serve worker test test-servers check format lock clean
+
+help: ## Print this
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+serve: .venv/runtime ## Run the shop on this machine, with demonstration data; prints its address
+	@$(BIN)/mechanic-shop serve
+
+worker: .venv/runtime ## Run a background worker (with DATABASE_URL and REDIS_URL)
+	@$(BIN)/mechanic-shop worker
+
+test: .venv/dev test-servers ## Run every test, on SQLite, MariaDB and Valkey
+	$(BIN)/pytest -n auto
+
+test-servers: ## Install MariaDB for the tests where it is missing
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; \
+	command -v mariadbd >/dev/null || command -v mysqld >/dev/null || { \
+	if command -v apt-get >/dev/null; then \
+		$(APT) update && $(APT) install --no-install-recommends \
+			mariadb-server-core mariadb-client-core >/dev/null; \
+	elif command -v brew >/dev/null; then brew install --quiet mariadb; else false; fi; } || \
+	echo '!!! MariaDB is missing and could not be installed: its tests will not run !!!' >&2
+
+check: .venv/dev ## Format, lint, types, import contracts, tidiness, completeness of the docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/test_architecture.py tests/test_tidy.py $(wildcard tests/test_docs*.py)
+
+format: .venv/dev ## Format, and fix what the linter can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## Renew requirements.lock and requirements-dev.lock
+	rm -rf $(LOCK) uv.lock
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/pip install --quiet --disable-pip-version-check uv
+	$(LOCK)/bin/uv export $(EXPORT) --no-default-groups --group build --output-file requirements.lock
+	$(LOCK)/bin/uv export $(EXPORT) --all-groups --output-file requirements-dev.lock
+	rm -rf $(LOCK) uv.lock
+
+EXPORT := --quiet --python $(PYTHON) --format requirements-txt --no-emit-project --no-header
+
+clean: ## Remove what was installed and cached; the shop's data in var/ stays
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/runtime: .venv/pyvenv.cfg requirements.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: .venv/pyvenv.cfg requirements-dev.lock pyproject.toml
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Debian keeps ensurepip in a package of its own.
+.venv/pyvenv.cfg:
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 or later is needed' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		$(APT) update && $(APT) install --no-install-recommends python$$version-venv >/dev/null; \
+	} || { echo 'Python needs its venv module: install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv .venv

@@ -1,0 +1,188 @@
+"""The HTTP face on one page: every path, and what each thing that goes wrong is called."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import falcon
+import msgspec
+from falcon.media import JSONHandler
+from sqlalchemy.exc import OperationalError, TimeoutError
+
+from api import accounts, customers, docs, health, inventory, mechanics, problems, tickets, vehicles
+from api.gate import Forbidden, Gate, NoSuchThing, TooLarge, WrongMediaType
+from api.operation import Operation, bound
+from api.resource import Resource
+from api.validation import FieldError, InvalidFields, Unreadable
+from commands.execution import Conflict
+from commands.kernel import NotFound, VersionMismatch
+from commands.store import KeyReused
+from domain.kernel import Refused, Taken
+from infrastructure.access_tokens import InvalidAccess
+from infrastructure.event_store.store import CommitUnknown
+from infrastructure.runtime import Runtime
+from projections.queries import ProjectionBehind
+
+log = logging.getLogger(__name__)
+
+ROUTES: dict[str, type[Resource]] = {
+    "/v1/auth/login": accounts.Login,
+    "/v1/auth/refresh": accounts.Refresh,
+    "/v1/auth/logout": accounts.Logout,
+    "/v1/me": accounts.Me,
+    "/v1/accounts": accounts.Accounts,
+    "/v1/accounts/{account_id}": accounts.Account,
+    "/v1/accounts/{account_id}/reactivate": accounts.AccountReactivate,
+    "/v1/customers": customers.Customers,
+    "/v1/customers/{customer_id}": customers.Customer,
+    "/v1/customers/{customer_id}/restore": customers.CustomerRestore,
+    "/v1/customers/{customer_id}/erase": customers.CustomerErase,
+    "/v1/customers/{customer_id}/vehicles": vehicles.CustomerVehicles,
+    "/v1/customers/{customer_id}/tickets": tickets.CustomerTickets,
+    "/v1/vehicles": vehicles.Vehicles,
+    "/v1/vehicles/{vehicle_id}": vehicles.Vehicle,
+    "/v1/vehicles/{vehicle_id}/transfer": vehicles.VehicleTransfer,
+    "/v1/vehicles/{vehicle_id}/odometer": vehicles.VehicleOdometer,
+    "/v1/vehicles/{vehicle_id}/restore": vehicles.VehicleRestore,
+    "/v1/mechanics": mechanics.Mechanics,
+    "/v1/mechanics/leaderboard": mechanics.MechanicLeaderboard,
+    "/v1/mechanics/{mechanic_id}": mechanics.Mechanic,
+    "/v1/mechanics/{mechanic_id}/rehire": mechanics.MechanicRehire,
+    "/v1/inventory": inventory.Inventory,
+    "/v1/inventory/{inventory_id}": inventory.Item,
+    "/v1/inventory/{inventory_id}/receipts": inventory.ItemReceipts,
+    "/v1/inventory/{inventory_id}/adjustments": inventory.ItemAdjustments,
+    "/v1/inventory/{inventory_id}/movements": inventory.ItemMovements,
+    "/v1/inventory/{inventory_id}/reinstate": inventory.ItemReinstate,
+    "/v1/stock-levels": inventory.StockLevels,
+    "/v1/tickets": tickets.Tickets,
+    "/v1/tickets/{ticket_id}": tickets.Ticket,
+    "/v1/tickets/{ticket_id}/history": tickets.TicketHistory,
+    "/v1/tickets/{ticket_id}/mechanics": tickets.TicketMechanics,
+    "/v1/tickets/{ticket_id}/mechanics/{mechanic_id}": tickets.TicketMechanic,
+    "/v1/tickets/{ticket_id}/parts": tickets.TicketParts,
+    "/v1/tickets/{ticket_id}/parts/{line_id}": tickets.TicketPart,
+    "/v1/tickets/{ticket_id}/labor": tickets.TicketLabor,
+    "/v1/tickets/{ticket_id}/labor/{line_id}": tickets.TicketLaborLine,
+    "/v1/tickets/{ticket_id}/start": tickets.TicketStart,
+    "/v1/tickets/{ticket_id}/hold": tickets.TicketHold,
+    "/v1/tickets/{ticket_id}/resume": tickets.TicketResume,
+    "/v1/tickets/{ticket_id}/complete": tickets.TicketComplete,
+    "/v1/tickets/{ticket_id}/close": tickets.TicketClose,
+    "/v1/tickets/{ticket_id}/reopen": tickets.TicketReopen,
+    "/v1/assignments": tickets.Assignments,
+    "/livez": health.Live,
+    "/readyz": health.Ready,
+    "/openapi.json": docs.OpenApi,
+    "/docs": docs.Docs,
+    "/docs/static/{name}": docs.Static,
+    "/docs/problems": docs.ProblemIndex,
+    "/docs/problems/{slug}": docs.ProblemPage,
+}
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+PROBLEM: dict[type[Exception], str] = {
+    Unreadable: "unreadable",
+    InvalidAccess: "unauthorized",
+    Forbidden: "forbidden",
+    NoSuchThing: "not-found",
+    NotFound: "not-found",
+    Taken: "taken",
+    VersionMismatch: "version-mismatch",
+    Refused: "refused",
+    Conflict: "conflict",
+    TooLarge: "too-large",
+    WrongMediaType: "unsupported-media-type",
+    InvalidFields: "invalid-fields",
+    KeyReused: "key-reused",
+    ProjectionBehind: "projection-behind",
+    OperationalError: "unavailable",
+    TimeoutError: "unavailable",
+    CommitUnknown: "unavailable",
+    Exception: "internal",
+}
+"""What goes wrong inside, and what it is called outside (see api/problems.py)."""
+
+OWN_WORDS = ("internal", "unavailable")
+"""Problems whose detail never quotes the error: it may say too much."""
+
+
+def create_app(runtime: Runtime) -> falcon.App[Any, Any]:
+    """The application. Raises `TypeError` for a responder that does not say who may call it."""
+    app = falcon.App(middleware=[Gate(runtime)], cors_enable=False)
+    handler = JSONHandler(dumps=_dumps, loads=msgspec.json.decode)
+    app.resp_options.media_handlers[falcon.MEDIA_JSON] = handler
+    app.req_options.auto_parse_qs_csv = False
+    app.req_options.keep_blank_qs_values = True
+    for path, kind in ROUTES.items():
+        resource = kind(runtime)
+        resource.operations = {one.method: one for one in operations_of(path, kind)}
+        app.add_route(path, resource)
+    for error in PROBLEM:
+        app.add_error_handler(error, _translate)
+    app.add_error_handler(falcon.HTTPError, _translate_falcon)
+    return app
+
+
+def operations() -> list[Operation]:
+    """Every operation there is, in the order of ROUTES."""
+    return [one for path, kind in ROUTES.items() for one in operations_of(path, kind)]
+
+
+def operations_of(path: str, kind: type[Resource]) -> Iterator[Operation]:
+    for method in METHODS:
+        responder: Callable[..., None] | None = getattr(kind, f"on_{method.lower()}", None)
+        if responder is not None:
+            declared: Operation | None = getattr(responder, "operation", None)
+            if declared is None:
+                raise TypeError(f"{kind.__name__} does not say who may {method} {path}")
+            yield bound(declared, method, path)
+
+
+def _dumps(media: Any) -> str:
+    return msgspec.json.encode(media).decode()
+
+
+def _translate(req: falcon.Request, resp: falcon.Response, error: Exception, _: Any) -> None:
+    slug = next(PROBLEM[kind] for kind in type(error).__mro__ if kind in PROBLEM)
+    detail = str(error) or problems.KINDS[slug].meaning
+    errors: list[FieldError] = getattr(error, "errors", [])
+    headers = {}
+    if slug in OWN_WORDS:
+        log.error("%s %s: %s", req.method, req.path, type(error).__name__, exc_info=error)
+        detail = problems.KINDS[slug].meaning
+    if slug == "unauthorized":
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Taken):
+        errors = [FieldError(f"/{error.field}", str(error))]
+    if isinstance(error, NotFound) and str(error.id) not in req.path.lower():
+        # What the body names does not exist: the path is right, a field is not.
+        slug, errors = "invalid-fields", [FieldError(_pointer(req, error), str(error))]
+    problems.answer(
+        req,
+        resp,
+        slug,
+        detail,
+        errors=errors,
+        current_version=getattr(error, "current", None),
+        blocking=getattr(error, "blocking", None),
+        headers=headers,
+    )
+
+
+def _pointer(req: falcon.Request, error: NotFound) -> str:
+    """Which field of the body names the missing thing."""
+    body = msgspec.json.decode(req.context.payload)
+    return next((f"/{name}" for name, value in body.items() if value == str(error.id)), "")
+
+
+def _translate_falcon(
+    req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, _: Any
+) -> None:
+    """What Falcon refuses by itself: no such path, no such method, a broken request."""
+    slug = problems.OF_STATUS.get(error.status_code, "internal")
+    detail = error.description or problems.KINDS[slug].meaning
+    problems.answer(req, resp, slug, detail, headers=dict(error.headers or {}))

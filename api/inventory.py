@@ -1,0 +1,115 @@
+"""Inventory over HTTP. Its paths are in api/app.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import falcon
+from msgspec import Meta
+
+from api.operation import any_of, operation, write
+from api.resource import At, Filters, ListParams, Resource, sorted_by
+from commands.inventory import (
+    AddItem,
+    AdjustStock,
+    ChangeItem,
+    DiscontinueItem,
+    ReceiveStock,
+    ReinstateItem,
+)
+from domain.account import Role
+from projections.inventory import ItemView, Movement, StockLevel
+from projections.queries import Listing
+
+ADMIN, MECHANIC, AUDITOR, REPORTER = Role.ADMIN, Role.MECHANIC, Role.AUDITOR, Role.REPORTER
+READERS = any_of(ADMIN, MECHANIC, AUDITOR, REPORTER)
+
+
+class ItemFilters(Filters, kw_only=True):
+    """`q` is the beginning of a name; `include=archived` shows discontinued items."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    part_number: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    sort: Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"] = (
+        "-created_at"
+    )
+
+
+class LevelFilters(ListParams, kw_only=True):
+    """`low=true`: only what is at or below its reorder point."""
+
+    low: bool | None = None
+
+
+class Inventory(Resource):
+    @operation(READERS, params=ItemFilters, returns=list[ItemView])
+    def on_get(self, req: falcon.Request, resp: falcon.Response, query: ItemFilters) -> None:
+        """List inventory items."""
+        listing = Listing(
+            "inventory",
+            **sorted_by(query.sort),
+            limit=query.limit,
+            where={"part_number": query.part_number.casefold()} if query.part_number else {},
+            prefix={"name": query.q.casefold()} if query.q else {},
+            updated_after=query.updated_after,
+            archived=query.include == "archived",
+        )
+        self.serve_list(req, resp, listing, query)
+
+    on_post = write(AddItem, any_of(ADMIN))
+
+
+class Item(Resource):
+    @operation(READERS, params=At, returns=ItemView)
+    def on_get(
+        self, req: falcon.Request, resp: falcon.Response, inventory_id: UUID, query: At
+    ) -> None:
+        """Read an inventory item, now or as it was."""
+        self.serve(req, resp, "inventory", inventory_id, query)
+
+    on_patch = write(ChangeItem, any_of(ADMIN))
+    on_delete = write(DiscontinueItem, any_of(ADMIN))
+
+
+class ItemReceipts(Resource):
+    on_post = write(ReceiveStock, any_of(ADMIN))
+
+
+class ItemAdjustments(Resource):
+    on_post = write(AdjustStock, any_of(ADMIN))
+
+
+class ItemReinstate(Resource):
+    on_post = write(ReinstateItem, any_of(ADMIN))
+
+
+class ItemMovements(Resource):
+    @operation(READERS, params=ListParams, returns=list[Movement])
+    def on_get(
+        self, req: falcon.Request, resp: falcon.Response, inventory_id: UUID, query: ListParams
+    ) -> None:
+        """List every change of quantity of an item, the latest first."""
+        self.must_be_visible(req, "inventory", inventory_id)
+        listing = Listing(
+            "stock_movements",
+            sort="version",
+            tie="inventory_id",
+            descending=True,
+            limit=query.limit,
+            where={"inventory_id": inventory_id},
+        )
+        self.serve_list(req, resp, listing, query)
+
+
+class StockLevels(Resource):
+    @operation(READERS, params=LevelFilters, returns=list[StockLevel])
+    def on_get(self, req: falcon.Request, resp: falcon.Response, query: LevelFilters) -> None:
+        """List what is on the shelf, the scarcest first."""
+        listing = Listing(
+            "stock_levels",
+            sort="spare",
+            limit=query.limit,
+            where={} if query.low is None else {"low": query.low},
+        )
+        self.serve_list(req, resp, listing, query)

@@ -1,0 +1,78 @@
+"""Mechanics over HTTP. Their paths are in api/app.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from api.operation import any_of, operation, own, write
+from api.resource import At, Filters, Resource, sorted_by
+from commands.mechanics import ChangeMechanic, HireMechanic, RecordMechanicLeft, RehireMechanic
+from domain.account import Role
+from projections.leaderboard import Leaderboard
+from projections.mechanics import MechanicView
+from projections.queries import Listing
+
+ADMIN, MECHANIC, AUDITOR, REPORTER = Role.ADMIN, Role.MECHANIC, Role.AUDITOR, Role.REPORTER
+READERS = any_of(ADMIN, MECHANIC, AUDITOR, REPORTER)
+
+
+class MechanicFilters(Filters, kw_only=True):
+    """`q` is the beginning of a name; `include=archived` shows those who left."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    email: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
+    sort: Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"] = (
+        "-created_at"
+    )
+
+
+class RankedBy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What mechanics are ranked by: tickets assigned, tickets closed, minutes of labor."""
+
+    by: Literal["tickets", "closed", "labor"] = "tickets"
+
+
+class Mechanics(Resource):
+    @operation(READERS, params=MechanicFilters, returns=list[MechanicView])
+    def on_get(self, req: falcon.Request, resp: falcon.Response, query: MechanicFilters) -> None:
+        """List the mechanics who work here."""
+        listing = Listing(
+            "mechanics",
+            **sorted_by(query.sort),
+            limit=query.limit,
+            where={"email": query.email.casefold()} if query.email else {},
+            prefix={"name": query.q.casefold()} if query.q else {},
+            updated_after=query.updated_after,
+            archived=query.include == "archived",
+        )
+        self.serve_list(req, resp, listing, query)
+
+    on_post = write(HireMechanic, any_of(ADMIN))
+
+
+class Mechanic(Resource):
+    @operation(READERS, params=At, returns=MechanicView)
+    def on_get(
+        self, req: falcon.Request, resp: falcon.Response, mechanic_id: UUID, query: At
+    ) -> None:
+        """Read a mechanic, now or as it was."""
+        self.serve(req, resp, "mechanic", mechanic_id, query)
+
+    on_patch = write(ChangeMechanic, any_of(ADMIN) | own(MECHANIC))
+    on_delete = write(RecordMechanicLeft, any_of(ADMIN))
+
+
+class MechanicRehire(Resource):
+    on_post = write(RehireMechanic, any_of(ADMIN))
+
+
+class MechanicLeaderboard(Resource):
+    @operation(READERS, params=RankedBy, returns=Leaderboard)
+    def on_get(self, req: falcon.Request, resp: falcon.Response, query: RankedBy) -> None:
+        """Rank the mechanics who work here; equal figures share a rank."""
+        self.serve_whole(req, resp, lambda: self.runtime.queries.leaderboard(query.by))

@@ -1,0 +1,174 @@
+"""What an example of a field looks like: the same one on every day and machine.
+
+Examples are chosen by the name of the field, and only where there is none by its type.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from projections.tokens import Token
+
+Schema = dict[str, Any]
+
+REF = "#/components/schemas/"
+FIRST_MILLISECOND = 1_790_000_000_000
+INSTANT = "2026-09-21T14:13:20.000000Z"
+
+KNOWN: dict[str, Any] = {
+    "email": "someone@example.com",
+    "name": "Sample Person",
+    "phone": "+1 555 0100",
+    "address": "1 Example Street",
+    "password": "a long phrase of your own",
+    "access_token": "eyJhbGciOiJIUzI1NiJ9...",
+    "refresh_token": "the refresh token of the last answer",
+    "expires_in": 900,
+    "role": "mechanic",
+    "vin": "1HGCM82633A004352",
+    "vin_check": "valid",
+    "make": "Honda",
+    "model": "Accord",
+    "year": 2003,
+    "plate": "ABC1234",
+    "plate_region": "OH",
+    "color": "Silver",
+    "unit_number": "12",
+    "unit": "mi",
+    "value": 128_400,
+    "odometer_in": 128_400,
+    "odometer_out": 128_412,
+    "description": "Replace the front brake pads",
+    "customer_concerns": ["Squeals when braking"],
+    "priority": "normal",
+    "key_tag": "K7",
+    "status": "open",
+    "hold_reason": "waiting_parts",
+    "ro_number": 1042,
+    "certifications": ["A5 Brakes"],
+    "labor_rate_cents": 12_000,
+    "rate_cents_per_hour": 12_000,
+    "minutes": 90,
+    "part_number": "BP-1044",
+    "bin_location": "B-12",
+    "quantity": 2,
+    "quantity_delta": -1,
+    "quantity_on_hand": 12,
+    "reorder_point": 4,
+    "unit_cost_cents": 5_400,
+    "unit_price_cents": 9_000,
+    "line_total_cents": 18_000,
+    "parts_total_cents": 18_000,
+    "labor_total_cents": 18_000,
+    "total_cents": 36_000,
+    "kind": "received",
+    "reason": "The noise came back",
+    "note": "Dropped while unpacking",
+    "rank": 1,
+    "tickets": 14,
+    "closed": 12,
+    "labor_minutes": 5_460,
+    "by": "tickets",
+    "version": 3,
+    "active": True,
+    "next": None,
+    "before": "open",
+    "after": "in_progress",
+    "type": "ticket.started",
+    "command": "StartTicket",
+    "database": "ok",
+}
+"""By the name of the field."""
+
+BESIDE: dict[str, dict[str, Any]] = {
+    "part_number": {"name": "Front brake pads", "description": "Ceramic, front axle"},
+    "checks": {"status": "ok"},
+}
+"""What fields look like beside another of that name."""
+
+UNSAID = {
+    *("hold_reason", "closed_at", "odometer_out", "reason", "note"),
+    *("customer_id", "ticket_id", "line_id", "commit_id"),
+}
+"""Left out, or null, where they may be."""
+
+KEYS = {"changes": "status", "checks": "database"}
+"""A key of the objects that may have any."""
+
+CALLED = {"item": "inventory"}
+"""Views whose ids are called otherwise."""
+
+
+def uuid_of(name: str) -> str:
+    """A UUIDv7 for the thing that the field names, which other fields name too."""
+    subject = name.removesuffix("s").removesuffix("_id")
+    noise = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:10])
+    value = (FIRST_MILLISECOND << 80) | noise
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return str(UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+
+
+TOKEN = str(Token().seen_all({UUID(uuid_of("ticket_id")): 3}))
+
+
+def patch_example(schema: Schema, components: Mapping[str, Schema]) -> Any:
+    """An example of a body in which everything may be left out: most of it is."""
+    shown = example_of(schema, components)
+    return dict(list(shown.items())[:2])
+
+
+def example_of(schema: Schema, components: Mapping[str, Schema], name: str = "") -> Any:
+    """An example that fits the schema, if the tables above know its fields."""
+    if "$ref" in schema:
+        return example_of(components[schema["$ref"].removeprefix(REF)], components, name)
+    if "anyOf" in schema:
+        nullable = {"type": "null"} in schema["anyOf"]
+        if nullable and name in UNSAID:
+            return None
+        return example_of(schema["anyOf"][0], components, name)
+    if "enum" in schema:
+        return KNOWN[name] if KNOWN.get(name) in schema["enum"] else schema["enum"][0]
+    if name in KNOWN and schema.get("type") != "object":
+        return KNOWN[name]
+    return _of_type(schema, components, name)
+
+
+def _of_type(schema: Schema, components: Mapping[str, Schema], name: str) -> Any:
+    match schema.get("type"):
+        case "object" if "properties" in schema:
+            return _object(schema, components)
+        case "object":
+            within = schema.get("additionalProperties", {})
+            return {KEYS.get(name, "key"): example_of(within, components, KEYS.get(name, ""))}
+        case "array":
+            return [example_of(schema.get("items", {}), components, name.removesuffix("s"))]
+        case "string" if schema.get("format") == "uuid":
+            return uuid_of(name)
+        case "string" if schema.get("format") == "date-time":
+            return INSTANT
+        case "string":
+            return TOKEN if name == "token" else name.replace("_", " ") or "text"
+        case "integer" | "number":
+            return max(schema.get("minimum", 1), 1)
+        case "boolean":
+            return False
+        case _:
+            return None
+
+
+def _object(schema: Schema, components: Mapping[str, Schema]) -> dict[str, Any]:
+    called = schema.get("title", "").removesuffix("View").lower()
+    fields: dict[str, Schema] = schema["properties"]
+    required = schema.get("required", [])
+    known = {k: v for name in BESIDE.keys() & fields.keys() for k, v in BESIDE[name].items()}
+    return {
+        name: known.get(name)
+        or example_of(
+            field, components, f"{CALLED.get(called, called)}_id" if name == "id" else name
+        )
+        for name, field in fields.items()
+        if name in required or name not in UNSAID
+    }

@@ -1,0 +1,160 @@
+"""What many operations share: headers, and the problems they may answer with."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from api.openapi_examples import TOKEN, Schema, uuid_of
+from api.problems import KINDS, MEDIA_PROBLEM, Kind, Problem
+from api.resource import KEY_MAX, WAIT_MAX_SECONDS, WAIT_SECONDS
+from api.validation import FieldError
+
+REQUEST_ID = uuid_of("request_id")
+
+
+def _text(**more: Any) -> Schema:
+    return {"type": "string", **more}
+
+
+def _header(name: str, description: str, schema: Schema, **more: Any) -> Schema:
+    return {"name": name, "in": "header", "description": description, "schema": schema, **more}
+
+
+PARAMETERS: dict[str, Schema] = {
+    "IfMatch": _header(
+        "If-Match",
+        "Do it only if the resource is at this version, else 412. An ETag of a read or a write.",
+        _text(pattern=r'^(\*|"[0-9]{1,9}(\.[0-9]{1,9})?")$'),
+        example='"3"',
+    ),
+    "IdempotencyKey": _header(
+        "Idempotency-Key",
+        "Makes retries safe: the same key with the same payload has one effect and one answer, "
+        "for 24 hours.",
+        _text(minLength=1, maxLength=KEY_MAX, pattern=r"^[\x20-\x7e]+$"),
+        example="2026-09-21-order-17",
+    ),
+    "ConsistencyToken": _header(
+        "Consistency-Token",
+        "From an earlier answer: what this one shows is at least as fresh.",
+        _text(),
+        example=TOKEN,
+    ),
+    "IfNoneMatch": _header(
+        "If-None-Match", "An ETag of an earlier read: 304 if it has not changed.", _text()
+    ),
+    "PreferRepresentation": _header(
+        "Prefer",
+        "`return=representation` answers with the resource as this write left it.",
+        _text(),
+        example="return=representation",
+    ),
+    "PreferWait": _header(
+        "Prefer",
+        f"`wait=<seconds>`: how long to wait for the Consistency-Token, {WAIT_SECONDS:.0f} "
+        f"if not said, {WAIT_MAX_SECONDS:.0f} at most.",
+        _text(),
+        example="wait=5",
+    ),
+}
+
+HEADERS: dict[str, Schema] = {
+    "X-Request-Id": {
+        "description": "Of this request; that of the client if it sent a sane one.",
+        "required": True,
+        "schema": _text(),
+        "example": REQUEST_ID,
+    },
+    "ETag": {
+        "description": "The version of what is shown.",
+        "schema": _text(),
+        "example": '"3"',
+    },
+    "Consistency-Token": {
+        "description": "Send it with a later read, so that it shows at least this much.",
+        "schema": _text(),
+        "example": TOKEN,
+    },
+    "Feed-Position": {
+        "description": "How much of the event feed is reflected, at least.",
+        "schema": {"type": "integer", "format": "int64", "minimum": 0},
+        "example": 4711,
+    },
+    "Location": {
+        "description": "The URL of what was made.",
+        "required": True,
+        "schema": _text(format="uri-reference"),
+    },
+    "Link": {
+        "description": 'The next page, `rel="next"` (RFC 8288); absent on the last.',
+        "schema": _text(),
+    },
+    "Retry-After": {
+        "description": "When to try again, in seconds.",
+        "schema": {"type": "integer", "format": "int32", "minimum": 0},
+        "example": 1,
+    },
+    "WWW-Authenticate": {"description": "`Bearer`.", "schema": _text(), "example": "Bearer"},
+}
+
+DETAILS = {
+    "forbidden": "reporter may not do this; admin, mechanic may",
+    "not-found": f"no ticket {uuid_of('ticket_id')}",
+    "refused": "a vehicle with open tickets is not archived; 1 is open",
+    "taken": "this email is taken",
+    "version-mismatch": "the current version is 4",
+    "invalid-fields": "/quantity: Expected `int` >= 1",
+}
+MORE: dict[str, dict[str, Any]] = {
+    "refused": {"blocking": {"tickets": [UUID(uuid_of("ticket_id"))]}},
+    "taken": {"errors": [FieldError("/email", "this email is taken")]},
+    "version-mismatch": {"current_version": 4},
+    "invalid-fields": {"errors": [FieldError("/quantity", "Expected `int` >= 1")]},
+}
+HEADERS_OF_PROBLEMS = {
+    401: ["WWW-Authenticate"],
+    429: ["Retry-After"],
+    503: ["Retry-After"],
+}
+
+
+def headers(*names: str) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def problem_responses() -> dict[str, Schema]:
+    """One response for each status a problem may have, with an example of each kind."""
+    by_status: dict[int, list[Kind]] = {}
+    for kind in KINDS.values():
+        by_status.setdefault(kind.status, []).append(kind)
+    return {
+        f"Problem{status}": {
+            "description": ", or ".join(kind.title for kind in kinds) + ".",
+            "headers": headers("X-Request-Id", *HEADERS_OF_PROBLEMS.get(status, [])),
+            "content": {
+                MEDIA_PROBLEM: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {
+                        kind.slug: {"summary": kind.meaning, "value": _example(kind)}
+                        for kind in kinds
+                    },
+                }
+            },
+        }
+        for status, kinds in sorted(by_status.items())
+    }
+
+
+def _example(kind: Kind) -> Any:
+    problem = Problem(
+        type=f"/docs/problems/{kind.slug}",
+        title=kind.title,
+        status=kind.status,
+        detail=DETAILS.get(kind.slug, kind.meaning),
+        instance=REQUEST_ID,
+        **MORE.get(kind.slug, {}),
+    )
+    return msgspec.to_builtins(problem)

@@ -1,0 +1,275 @@
+"""What every resource does the same way: carry out a command, serve a body, serve a list."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+from uuid import UUID
+
+import falcon
+import msgspec
+from msgspec import Meta
+
+from api.gate import Forbidden, NoSuchThing
+from api.operation import Operation, Scope, WriteAnswer
+from api.validation import FieldError, InvalidFields
+from commands.fields import Moment
+from commands.kernel import Command, Context, Receipt
+from commands.store import Key
+from domain.account import Role
+from infrastructure.runtime import Runtime
+from infrastructure.sessions import Standing
+from projections import history
+from projections.queries import Listing, Served
+from projections.tokens import Token, parse
+from projections.views import FOLDS
+
+WAIT_SECONDS, WAIT_MAX_SECONDS = 2.0, 10.0
+KEY_MAX = 255
+_ETAG = re.compile(r'^"(\d{1,9})(?:\.\d{1,9})?"$')
+_WAIT = re.compile(r"\bwait=(\d{1,3})\b")
+
+
+class At(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A resource as it was: at a version, or as recorded at a moment."""
+
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    as_of: Moment | None = None
+
+
+class ListParams(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What every list takes. `cursor` is the opaque one of the page before."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: Annotated[str, Meta(max_length=1000)] | None = None
+
+
+ByTime = Literal["created_at", "-created_at", "updated_at", "-updated_at"]
+ByTimeOrName = Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"]
+
+
+class Filters(ListParams, kw_only=True):
+    """What lists of resources take besides. `include=archived` shows what is archived too, and
+    `sort` begins with - where it descends."""
+
+    updated_after: Moment | None = None
+    include: Literal["archived"] | None = None
+
+
+class Resource:
+    """One URL. Its operations are bound to their paths when the application is made."""
+
+    PAST = frozenset({Role.ADMIN, Role.AUDITOR})
+    """Who may read it as it was."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self.operations: dict[str, Operation] = {}
+
+    def execute(self, req: falcon.Request, resp: falcon.Response, command: Command) -> None:
+        """Carry out a command and answer with its receipt, or what it led to if preferred."""
+        operation: Operation = req.context.operation
+        actor: Standing = req.context.actor
+        context = Context(
+            actor=actor.account_id,
+            role=actor.role,
+            correlation_id=req.context.request_id,
+            expected_version=_if_match(req),
+            key=_key(req, operation, actor, command),
+        )
+        receipt = self.runtime.execute(command, context)
+        token = str(parse_token(req).seen_all(receipt.versions))
+        resp.set_header("ETag", f'"{receipt.version}"')
+        resp.set_header("Consistency-Token", token)
+        if receipt.created:
+            resp.status = falcon.HTTP_201
+            resp.set_header("Location", f"{req.path}/{receipt.id}")
+        if "return=representation" in (req.get_header("Prefer") or ""):
+            self._represent(resp, command, receipt, operation)
+        else:
+            answer = WriteAnswer(str(receipt.id), receipt.version, token)
+            resp.data, resp.content_type = msgspec.json.encode(answer), falcon.MEDIA_JSON
+
+    def _represent(
+        self, resp: falcon.Response, command: Command, receipt: Receipt, operation: Operation
+    ) -> None:
+        """The resource as this write left it, from its own events: never behind."""
+        target: UUID = getattr(command, command.__struct_fields__[0])
+        events = self.runtime.store.events(target, lte=receipt.version)
+        if (served := self.runtime.queries.folded(operation.kind, events)) is not None:
+            resp.data, resp.content_type = served.body, falcon.MEDIA_JSON
+            resp.set_header("ETag", f'"{served.version}.{served.generation}"')
+            resp.set_header("Preference-Applied", "return=representation")
+
+    def serve(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        kind: str,
+        id: UUID,
+        at: At | None = None,
+    ) -> None:
+        """A resource by its id, at least as fresh as the client's token; or as it was."""
+        token = parse_token(req)
+        if at is not None and (at.version is not None or at.as_of is not None):
+            served = self._as_it_was(req, kind, id, at)
+        else:
+            found = self.runtime.queries.get(kind, id, token)
+            if found is None or not _visible(req, found.owner_id):
+                raise NoSuchThing(f"no {kind} {id}")
+            served = found
+        resp.set_header("Consistency-Token", str(token.seen(served.position, id, served.version)))
+        resp.set_header("Feed-Position", str(served.position))
+        _answer(req, resp, served.body, f'"{served.version}.{served.generation}"')
+
+    def _as_it_was(self, req: falcon.Request, kind: str, id: UUID, at: At) -> Served:
+        if req.context.actor.role not in self.PAST:
+            raise Forbidden("the past is read by " + ", ".join(sorted(self.PAST)))
+        events: Iterable[Any] = self.runtime.store.events(id, lte=at.version)
+        if at.as_of is not None:
+            events = history.until(events, at.as_of)
+        served = self.runtime.queries.folded(kind, events)
+        if served is None or (at.as_of is None and served.version != at.version):
+            raise NoSuchThing(f"no {kind} {id} at that point")
+        return served
+
+    def history(self, resp: falcon.Response, kind: str, id: UUID) -> None:
+        """Every event of the stream with what it changed."""
+        entries = history.history(FOLDS[kind], self.runtime.store.events(id))
+        if not entries:
+            raise NoSuchThing(f"no {kind} {id}")
+        resp.data = msgspec.json.encode({"items": entries, "next": None})
+        resp.content_type = falcon.MEDIA_JSON
+
+    def must_be_visible(self, req: falcon.Request, kind: str, id: UUID) -> Served:
+        """Raises `NoSuchThing` where a GET of it would be a 404."""
+        found = self.runtime.queries.get(kind, id, parse_token(req))
+        if found is None or not _visible(req, found.owner_id):
+            raise NoSuchThing(f"no {kind} {id}")
+        return found
+
+    def wait(self, req: falcon.Request) -> Token:
+        """For a list: until the views have come as far as the client's token."""
+        token = parse_token(req)
+        if token.position or token.versions:
+            preferred = _WAIT.search(req.get_header("Prefer") or "")
+            seconds = float(preferred[1]) if preferred else WAIT_SECONDS
+            self.runtime.queries.wait_for(token, min(seconds, WAIT_MAX_SECONDS))
+        return token
+
+    def serve_list(
+        self, req: falcon.Request, resp: falcon.Response, listing: Listing, query: ListParams
+    ) -> None:
+        """One page, and the way to the next."""
+        token = self.wait(req)
+        if query.cursor is not None:
+            listing = listing._replace(after=_position_in(listing, query.cursor))
+        listed = self.runtime.queries.list(listing)
+        link = None
+        if listed.next_key is not None:
+            cursor = _cursor(listing, listed.next_key)
+            link = f"{req.path}?{urlencode({**req.params, 'cursor': cursor}, doseq=True)}"
+            resp.set_header("Link", f'<{link}>; rel="next"')
+        resp.set_header("Consistency-Token", str(token.seen(listed.position)))
+        resp.set_header("Feed-Position", str(listed.position))
+        body = b'{"items":[%b],"next":%b}' % (
+            b",".join(listed.items),
+            msgspec.json.encode(link),
+        )
+        _answer(req, resp, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+    def serve_whole(
+        self, req: falcon.Request, resp: falcon.Response, make: Callable[[], Served]
+    ) -> None:
+        """A body made of many streams."""
+        token = self.wait(req)
+        served = make()
+        resp.set_header("Consistency-Token", str(token.seen(served.position)))
+        resp.set_header("Feed-Position", str(served.position))
+        _answer(req, resp, served.body, f'"{hashlib.sha256(served.body).hexdigest()[:32]}"')
+
+
+def parse_token(req: falcon.Request) -> Token:
+    try:
+        return parse(req.get_header("Consistency-Token"))
+    except ValueError as error:
+        raise InvalidFields([FieldError("/headers/Consistency-Token", str(error))]) from None
+
+
+def owner(req: falcon.Request) -> dict[str, Any]:
+    """The filter that keeps customers to what is theirs."""
+    return {"owner_id": req.context.actor.customer_id} if req.context.scope is Scope.OWN else {}
+
+
+def sorted_by(sort: str) -> dict[str, Any]:
+    return {"sort": sort.removeprefix("-"), "descending": sort.startswith("-")}
+
+
+def _visible(req: falcon.Request, owner_id: UUID | None) -> bool:
+    if req.context.scope is Scope.ALL:
+        return True
+    return owner_id is not None and owner_id == req.context.actor.customer_id
+
+
+def _answer(req: falcon.Request, resp: falcon.Response, body: bytes, etag: str) -> None:
+    resp.set_header("ETag", etag)
+    resp.set_header("Cache-Control", "private, no-cache")
+    known = req.get_header("If-None-Match")
+    if known is not None and (known.strip() == "*" or etag in re.findall(r'"[^"]*"', known)):
+        resp.status = falcon.HTTP_304
+        return
+    resp.data, resp.content_type = body, falcon.MEDIA_JSON
+
+
+def _if_match(req: falcon.Request) -> int | None:
+    header = req.get_header("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    found = _ETAG.match(header.strip())
+    if found is None:
+        raise InvalidFields(
+            [FieldError("/headers/If-Match", 'Expected one ETag of the resource, like "3"')]
+        )
+    return int(found[1])
+
+
+def _key(
+    req: falcon.Request, operation: Operation, actor: Standing, command: Command
+) -> Key | None:
+    header = req.get_header("Idempotency-Key")
+    if header is None or operation.method != "POST":
+        return None
+    if not 1 <= len(header) <= KEY_MAX or not header.isascii() or not header.isprintable():
+        message = f"Expected 1 to {KEY_MAX} printable ASCII characters"
+        raise InvalidFields([FieldError("/headers/Idempotency-Key", message)])
+    scope = f"{actor.account_id} {operation.method} {operation.path} {header}"
+    return Key(
+        scope=hashlib.sha256(scope.encode()).digest(),
+        fingerprint=hashlib.sha256(req.path.encode() + b"\0" + req.context.payload).digest(),
+    )
+
+
+def _cursor(listing: Listing, key: tuple[Any, UUID]) -> str:
+    packed = msgspec.json.encode([listing.sort, listing.descending, *key])
+    return urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+def _position_in(listing: Listing, cursor: str) -> tuple[Any, UUID]:
+    try:
+        packed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        sort, descending, value, tie = msgspec.json.decode(
+            packed, type=tuple[str, bool, str | int, UUID]
+        )
+        if (sort, descending) != (listing.sort, listing.descending):
+            raise ValueError("another order")
+        if sort.endswith("_at"):
+            return msgspec.convert(value, datetime), tie
+        return value, tie
+    except (ValueError, msgspec.MsgspecError):
+        message = "Expected the cursor of a page of this list in this order"
+        raise InvalidFields([FieldError("/cursor", message)]) from None

@@ -1,0 +1,103 @@
+"""Vehicles over HTTP. Their paths are in api/app.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import falcon
+from msgspec import Meta
+
+from api.operation import any_of, operation, own, write
+from api.resource import At, Filters, Resource, owner, sorted_by
+from commands.vehicles import (
+    ArchiveVehicle,
+    ChangeVehicle,
+    RecordOdometer,
+    RegisterVehicle,
+    RestoreVehicle,
+    TransferVehicle,
+)
+from domain import vin
+from domain.account import Role
+from projections.queries import Listing
+from projections.vehicles import VehicleView
+
+ADMIN, MECHANIC, CUSTOMER, AUDITOR = Role.ADMIN, Role.MECHANIC, Role.CUSTOMER, Role.AUDITOR
+READERS = any_of(ADMIN, MECHANIC, AUDITOR) | own(CUSTOMER)
+
+
+class VehicleFilters(Filters, kw_only=True):
+    """`q` is the beginning of make and model."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    vin: Annotated[str, Meta(min_length=1, max_length=17)] | None = None
+    plate: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    customer_id: UUID | None = None
+    sort: Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"] = (
+        "-created_at"
+    )
+
+
+def listing(query: VehicleFilters, **where: Any) -> Listing:
+    asked = {
+        "vin": query.vin and vin.normalised(query.vin),
+        "plate": query.plate and query.plate.casefold(),
+        "owner_id": query.customer_id,
+    }
+    return Listing(
+        "vehicles",
+        **sorted_by(query.sort),
+        limit=query.limit,
+        where={name: value for name, value in asked.items() if value} | where,
+        prefix={"name": query.q.casefold()} if query.q else {},
+        updated_after=query.updated_after,
+        archived=query.include == "archived",
+    )
+
+
+class Vehicles(Resource):
+    @operation(READERS, params=VehicleFilters, returns=list[VehicleView])
+    def on_get(self, req: falcon.Request, resp: falcon.Response, query: VehicleFilters) -> None:
+        """List vehicles; a customer sees their own only."""
+        self.serve_list(req, resp, listing(query, **owner(req)), query)
+
+    on_post = write(RegisterVehicle, any_of(ADMIN, MECHANIC))
+
+
+class CustomerVehicles(Resource):
+    @operation(READERS, params=VehicleFilters, returns=list[VehicleView])
+    def on_get(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        customer_id: UUID,
+        query: VehicleFilters,
+    ) -> None:
+        """List the vehicles of a customer."""
+        self.must_be_visible(req, "customer", customer_id)
+        self.serve_list(req, resp, listing(query, owner_id=customer_id), query)
+
+
+class Vehicle(Resource):
+    @operation(READERS, params=At, returns=VehicleView)
+    def on_get(
+        self, req: falcon.Request, resp: falcon.Response, vehicle_id: UUID, query: At
+    ) -> None:
+        """Read a vehicle, now or as it was."""
+        self.serve(req, resp, "vehicle", vehicle_id, query)
+
+    on_patch = write(ChangeVehicle, any_of(ADMIN, MECHANIC))
+    on_delete = write(ArchiveVehicle, any_of(ADMIN))
+
+
+class VehicleTransfer(Resource):
+    on_post = write(TransferVehicle, any_of(ADMIN, MECHANIC))
+
+
+class VehicleOdometer(Resource):
+    on_post = write(RecordOdometer, any_of(ADMIN, MECHANIC))
+
+
+class VehicleRestore(Resource):
+    on_post = write(RestoreVehicle, any_of(ADMIN))

@@ -1,0 +1,55 @@
+"""Accounts from the command line: the first admin has nobody to register it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import click
+import msgspec
+
+from api.validation import InvalidFields, from_json
+from cli import console
+from commands.accounts import RegisterAccount
+from commands.fields import Email, Password
+from commands.kernel import Context
+from domain.account import Role
+from domain.kernel import Refused
+from infrastructure.ids import uuid7
+from infrastructure.runtime import Runtime
+
+
+class Login(msgspec.Struct):
+    email: Email
+    password: Password
+
+
+@click.group()
+def accounts() -> None:
+    """Accounts."""
+
+
+@accounts.command("create-admin")
+@click.option("--email", envvar="ADMIN_EMAIL", prompt=True, help="Defaults to ADMIN_EMAIL.")
+@click.option(
+    "--password",
+    envvar="ADMIN_PASSWORD",
+    prompt=True,
+    hide_input=True,
+    help="Defaults to ADMIN_PASSWORD; asked for if there is none.",
+)
+def create_admin(email: str, password: str) -> None:
+    """Register an admin."""
+    with console.runtime() as runtime:
+        try:
+            create(runtime, email, password, Role.ADMIN)
+        except (Refused, InvalidFields) as error:
+            raise console.fail(str(error)) from None
+        console.out.print(f"admin {email} registered", markup=False)
+
+
+def create(runtime: Runtime, email: str, password: str, role: Role) -> UUID:
+    """Register an account as the system itself. Raises `InvalidFields` or `Refused`."""
+    from_json(msgspec.json.encode(dict(email=email, password=password)), Login)
+    given = dict(email=email, password=password, role=role)
+    context = Context(actor=None, role="system", correlation_id=f"cli-{uuid7()}")
+    return runtime.execute(runtime.build(RegisterAccount, given), context).id

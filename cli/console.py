@@ -1,0 +1,49 @@
+"""How the command line speaks: what is asked for on stdout, what goes wrong on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+
+from infrastructure.runtime import Runtime, open_runtime
+from infrastructure.settings import Settings, WrongSetting
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+WRONG_SETTING = 2
+
+
+def settings() -> Settings:
+    """The settings, or one line for each that is wrong and exit code 2."""
+    try:
+        found = Settings.read()
+    except WrongSetting as wrong:
+        for line in wrong.lines:
+            err.print(line, markup=False)
+        sys.exit(WRONG_SETTING)
+    logging.basicConfig(
+        level=found.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    return found
+
+
+@contextmanager
+def runtime(found: Settings | None = None) -> Iterator[Runtime]:
+    """A runtime for one command; what cannot work is one line and exit code 1."""
+    opened = open_runtime(found or settings())
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def fail(message: str) -> click.ClickException:
+    """Raise it: the message on stderr, exit code 1."""
+    return click.ClickException(message)

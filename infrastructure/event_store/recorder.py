@@ -1,0 +1,195 @@
+"""The library's recorders: events and snapshots, into the tables and out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from eventsourcing.persistence import (
+    AggregateRecorder,
+    ApplicationRecorder,
+    IntegrityError,
+    Notification,
+    StoredEvent,
+    Subscription,
+)
+from sqlalchemy import Select, Table, func, insert, select
+from sqlalchemy.exc import DBAPIError
+
+from infrastructure.database import Database
+from infrastructure.event_store.commits import encode_runs
+from infrastructure.event_store.faults import is_duplicate
+from infrastructure.event_store.sequencer import Sequencer
+from infrastructure.event_store.subscription import PollingSubscription
+from infrastructure.event_store.tables import (
+    events,
+    feed,
+    pending,
+    sequenced_events,
+    snapshots,
+)
+
+
+@dataclass(frozen=True)
+class StoredRecord(StoredEvent):
+    """A stored event that knows when it was recorded."""
+
+    recorded_at: datetime
+
+
+class SnapshotRecorder(AggregateRecorder):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> None:
+        if stored_events:
+            with self._database.transaction() as connection, _conflicts_told():
+                connection.execute(insert(snapshots), [vars(each) for each in stored_events])
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> list[StoredEvent]:
+        statement = select(snapshots)
+        chosen = _chosen(snapshots, statement, originator_id, gt, lte, desc, limit)
+        with self._database.reading() as connection:
+            return [StoredEvent(*row) for row in connection.execute(chosen)]
+
+
+class EventRecorder(ApplicationRecorder):
+    """Inserts events and never touches them again.
+
+    On SQLite, which has one writer at a time, events get their positions in the same commit;
+    on MySQL when a `Sequencer` comes along.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._sequencer = None if database.is_mysql else Sequencer(database)
+
+    def insert_events(
+        self, stored_events: Sequence[StoredEvent], *, commit_id: UUID | None = None, **kwargs: Any
+    ) -> Sequence[int] | None:
+        """Store the events of one commit. Raises the library's `IntegrityError` if another
+        commit stored one of these versions first; their positions are not known yet.
+        """
+        if not stored_events:
+            return None
+        now = datetime.now(UTC)
+        commit = dict(commit_id=commit_id or uuid4())
+        rows = [dict(recorded_at=now) | vars(each) | commit for each in stored_events]
+        # All writers in one order: two of them that touch the same aggregates wait for each
+        # other instead of deadlocking.
+        rows.sort(key=lambda row: (row["originator_id"].bytes, row["originator_version"]))
+        with self._database.transaction() as connection:
+            with _conflicts_told():
+                connection.execute(insert(events), rows)
+            waiting = dict(recorded_at=now, runs=encode_runs(stored_events))
+            connection.execute(insert(pending), [waiting])
+            if self._sequencer:
+                self._sequencer.sequence()
+        return None
+
+    def select_events(
+        self,
+        originator_id: UUID | str,
+        *,
+        gt: int | None = None,
+        lte: int | None = None,
+        desc: bool = False,
+        limit: int | None = None,
+    ) -> list[StoredRecord]:
+        chosen = _chosen(events, _select_records, originator_id, gt, lte, desc, limit)
+        with self._database.reading() as connection:
+            return [StoredRecord(*row) for row in connection.execute(chosen)]
+
+    def select_notifications(
+        self,
+        start: int | None,
+        limit: int,
+        stop: int | None = None,
+        topics: Sequence[str] = (),
+        *,
+        inclusive_of_start: bool = True,
+    ) -> list[Notification]:
+        position = feed.c.position
+        chosen = _select_notifications.limit(limit)
+        if start is not None:
+            chosen = chosen.where(position >= start if inclusive_of_start else position > start)
+        if stop is not None:
+            chosen = chosen.where(position <= stop)
+        if topics:
+            chosen = chosen.where(events.c.topic.in_(topics))
+        with self._database.reading() as connection:
+            return [Notification(*row) for row in connection.execute(chosen)]
+
+    def max_notification_id(self) -> int | None:
+        with self._database.reading() as connection:
+            last: int | None = connection.scalar(select(func.max(feed.c.position)))
+        return last
+
+    def subscribe(
+        self, gt: int | None = None, topics: Sequence[str] = ()
+    ) -> Subscription[ApplicationRecorder]:
+        return PollingSubscription(self, gt, topics)
+
+
+_select_records = select(
+    events.c.originator_id,
+    events.c.originator_version,
+    events.c.topic,
+    events.c.state,
+    events.c.recorded_at,
+)
+_select_notifications = (
+    select(
+        events.c.originator_id,
+        events.c.originator_version,
+        events.c.topic,
+        events.c.state,
+        feed.c.position,
+    )
+    .prefix_with("STRAIGHT_JOIN", dialect="mysql")
+    .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
+    .select_from(sequenced_events)
+    .order_by(feed.c.position)
+)
+
+
+def _chosen(
+    table: Table,
+    statement: Select[Any],
+    originator_id: UUID | str,
+    gt: int | None,
+    lte: int | None,
+    desc: bool,
+    limit: int | None,
+) -> Select[Any]:
+    version = table.c.originator_version
+    statement = statement.where(table.c.originator_id == originator_id)
+    if gt is not None:
+        statement = statement.where(version > gt)
+    if lte is not None:
+        statement = statement.where(version <= lte)
+    statement = statement.order_by(version.desc() if desc else version)
+    return statement if limit is None else statement.limit(limit)
+
+
+@contextmanager
+def _conflicts_told() -> Iterator[None]:
+    """A version that exists already is the library's `IntegrityError`; no other error is."""
+    try:
+        yield
+    except DBAPIError as error:
+        if is_duplicate(error):
+            raise IntegrityError(str(error.orig)) from error
+        raise

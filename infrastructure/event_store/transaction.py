@@ -1,0 +1,76 @@
+"""One attempt at a command, inside one database transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+from commands.store import Key
+from domain.kernel import A, Aggregate, Recorded
+from infrastructure.event_store.application import EventApplication
+from infrastructure.event_store.idempotency import IdempotencyKeys
+from infrastructure.event_store.keyring import KeyRing
+from infrastructure.event_store.snapshots import Snapshots
+
+
+class Passwords(Protocol):
+    def set_password(self, account_id: UUID, password_hash: str) -> None:
+        """Keep the hash, and end the account's sessions; joins the current transaction."""
+
+
+class StoreTransaction:
+    """Everything in it joins the thread's current database transaction.
+
+    Round trips on MySQL: one per aggregate loaded (and one for the keys of personal data),
+    one for the events, one for the row that asks for their positions, one COMMIT. An
+    idempotency key costs two more, a due snapshot two.
+    """
+
+    def __init__(
+        self,
+        application: EventApplication,
+        snapshots: Snapshots,
+        keys: IdempotencyKeys,
+        keyring: KeyRing,
+        passwords: Passwords,
+    ) -> None:
+        self.commit_id = uuid4()
+        self.appended: Recorded[Any] | None = None
+        """The first event of the commit."""
+        self._application, self._snapshots, self._keys = application, snapshots, keys
+        self._keyring, self._passwords = keyring, passwords
+        self._snapshot_versions: dict[UUID, int] = {}
+
+    def claim_key(self, key: Key) -> bytes | None:
+        return self._keys.claim(key)
+
+    def answer(self, key: Key, outcome: bytes) -> None:
+        self._keys.answer(key, outcome)
+
+    def load(self, kind: type[A], id: UUID) -> A:
+        if kind.snapshot_every is None:
+            return self._application.at(kind, id)
+        aggregate, self._snapshot_versions[id] = self._snapshots.load(kind, id)
+        return aggregate
+
+    def claim_id(self, kind: str, value: str) -> UUID:
+        return self._keyring.claim_id(kind, value)
+
+    def append(self, events: Sequence[Recorded[Any]], after: Sequence[Aggregate[Any]]) -> None:
+        self.appended = self.appended or events[0]
+        self._application.events.put(events, commit_id=self.commit_id)
+        for aggregate in after:
+            every = aggregate.snapshot_every
+            last = self._snapshot_versions.get(aggregate.id, 0)
+            # Counted from the last usable one: a class that changed has snapshots again with
+            # its next event, not after a hundred full replays.
+            if every is not None and aggregate.version - last >= every:
+                self._snapshots.take(aggregate)
+                self._snapshot_versions[aggregate.id] = aggregate.version
+
+    def forget(self, subject: UUID) -> None:
+        self._keyring.forget(subject)
+
+    def set_password(self, account_id: UUID, password_hash: str) -> None:
+        self._passwords.set_password(account_id, password_hash)

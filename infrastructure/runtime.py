@@ -1,0 +1,157 @@
+"""Everything one process needs, wired once from the settings.
+
+Embedded and distributed differ here and nowhere else: with DATABASE_URL and REDIS_URL the
+views are built by workers that are nudged through RQ and bodies are cached in Redis; without
+them a thread of this process does both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from redis import Redis
+
+from commands import execution
+from commands.kernel import (
+    NEW_ID,
+    ODOMETER_UNIT,
+    PASSWORD_HASH,
+    RUNNING_NUMBER,
+    Command,
+    Context,
+    Receipt,
+    outside_fields,
+)
+from domain.vehicle import OdometerUnit
+from infrastructure.access_tokens import AccessTokens
+from infrastructure.advancing import Advance, BackgroundAdvance
+from infrastructure.credentials import Credentials
+from infrastructure.database import Database
+from infrastructure.event_store.feed import Feed
+from infrastructure.event_store.keyring import KeyRing
+from infrastructure.event_store.mapper import EventMapper
+from infrastructure.event_store.sequencer import Sequencer
+from infrastructure.event_store.store import EventStore
+from infrastructure.ids import uuid7
+from infrastructure.queue import Nudge
+from infrastructure.redis_cache import RedisCache
+from infrastructure.sessions import Sessions
+from infrastructure.settings import Settings
+from projections.cache import Cache, LocalCache
+from projections.generations import Generations
+from projections.queries import Queries
+from projections.runner import Runner
+
+REDIS_TIMEOUT_SECONDS = 1.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    settings: Settings
+    database: Database
+    redis: Redis | None
+    keyring: KeyRing
+    store: EventStore
+    feed: Feed
+    sequencer: Sequencer
+    generations: Generations
+    runner: Runner
+    advance: Advance
+    background: BackgroundAdvance | None
+    queries: Queries
+    credentials: Credentials
+    sessions: Sessions
+    nudge: Callable[[], object]
+    clock: Callable[[], datetime]
+
+    def execute(self, command: Command, context: Context) -> Receipt:
+        """Carry out a command, and let the views know. Raises what `execution.execute` does."""
+        receipt = execution.execute(command, context, store=self.store, clock=self.clock)
+        if receipt.commit_id is not None:
+            self.nudge()
+        return receipt
+
+    def build(self, command: type[Command], given: dict[str, Any]) -> Command:
+        """A command from what a client sent, and what is filled in here: ids, running
+        numbers, the shop's unit, a hash in the place of a password."""
+        filled = dict(given)
+        for name, what in outside_fields(command).items():
+            if what == NEW_ID:
+                filled[name] = uuid7()
+            elif what == RUNNING_NUMBER:
+                filled[name] = self.store.next_number(name)
+            elif what == ODOMETER_UNIT:
+                filled[name] = OdometerUnit(self.settings.odometer_unit)
+            elif what == PASSWORD_HASH and isinstance(filled.get(name), str):
+                filled[name] = self.credentials.hashed(filled[name])
+        return command(**filled)
+
+    def start(self) -> None:
+        """Begin what this process does by itself. Once, and after a fork."""
+        if self.background is not None:
+            self.background.start()
+
+    def close(self) -> None:
+        if self.background is not None:
+            self.background.stop()
+        self.database.close()
+        if self.redis is not None:
+            self.redis.close()
+
+
+def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
+    """Connects lazily: nothing is reached before the first use."""
+    settings = settings.with_secrets()
+    url = settings.database_url or f"sqlite:///{settings.data_dir / 'shop.db'}"
+    database = Database(url, pool_size=settings.web_threads + 2)
+    redis = _redis(settings.redis_url) if settings.redis_url else None
+    keyring = KeyRing(database, settings.master_keys)
+    mapper = EventMapper(keyring)
+    credentials = Credentials(database, clock)
+    store = EventStore(database, mapper, keyring, credentials, clock=clock)
+    feed = Feed(database, mapper)
+    cache: Cache = RedisCache(redis) if redis is not None else LocalCache()
+    sequencer = Sequencer(database)
+    generations = Generations(database, clock)
+    runner = Runner(database, feed, cache, clock)
+    advance = Advance(sequencer, generations, runner)
+    background = BackgroundAdvance(advance)
+
+    def claim_id(kind: str, value: str) -> UUID:
+        return keyring.claim_id(kind, value.strip().casefold())
+
+    return Runtime(
+        settings=settings,
+        database=database,
+        redis=redis,
+        keyring=keyring,
+        store=store,
+        feed=feed,
+        sequencer=sequencer,
+        generations=generations,
+        runner=runner,
+        advance=advance,
+        background=background if redis is None else None,
+        queries=Queries(database, generations, cache, store, feed.position_of),
+        credentials=credentials,
+        sessions=Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock)),
+        nudge=Nudge(redis) if redis is not None else background.wake,
+        clock=clock,
+    )
+
+
+def _redis(url: str) -> Redis:
+    return Redis.from_url(
+        url,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        health_check_interval=30,
+    )

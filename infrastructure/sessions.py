@@ -1,0 +1,111 @@
+"""Logging in, staying logged in, and what an account may do at this moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+from domain.account import Account, Role
+from domain.claim import Claim, ClaimKind
+from domain.kernel import Aggregate, replay
+from infrastructure.access_tokens import LIFETIME, AccessTokens, InvalidAccess
+from infrastructure.credentials import Credentials, InvalidToken
+from infrastructure.event_store.store import EventStore
+
+STANDING_SECONDS = 5.0
+"""How long an account's standing is believed: a deactivated one is out within this time."""
+STANDINGS_MAX = 10_000
+
+
+class Session(NamedTuple):
+    """What a login gives."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+class Standing(NamedTuple):
+    """An account as it stands now: its role, and whom it stands for."""
+
+    account_id: UUID
+    role: Role
+    mechanic_id: UUID | None
+    customer_id: UUID | None
+    active: bool
+
+
+A = TypeVar("A", bound=Aggregate)  # type: ignore[type-arg]
+
+
+class Sessions:
+    """Accounts are read from their events, so a new or changed one counts at once."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        claim_id: Callable[[str, str], UUID],
+        credentials: Credentials,
+        tokens: AccessTokens,
+    ) -> None:
+        self._store, self._claim_id = store, claim_id
+        self._credentials, self._tokens = credentials, tokens
+        self._standings: dict[UUID, tuple[float, Standing]] = {}
+        self._lock = Lock()
+
+    def log_in(self, email: str, password: str) -> Session | None:
+        """`None` when e-mail and password do not open an active account, whichever is wrong;
+        it takes as long either way."""
+        claim = self._now(Claim, self._claim_id(ClaimKind.ACCOUNT_EMAIL, email))
+        verified = self._credentials.verify(claim.owner_id, password)
+        if claim.owner_id is None or not verified:
+            return None
+        account = self._now(Account, claim.owner_id)
+        if not account.active:
+            return None
+        return self._session(account, self._credentials.issue(account.id))
+
+    def refresh(self, refresh_token: str) -> Session | None:
+        try:
+            account_id, token = self._credentials.rotate(refresh_token)
+        except InvalidToken:
+            return None
+        account = self._now(Account, account_id)
+        if not account.active:
+            self._credentials.revoke(token)
+            return None
+        return self._session(account, token)
+
+    def log_out(self, refresh_token: str) -> None:
+        self._credentials.revoke(refresh_token)
+
+    def who(self, access_token: str) -> Standing:
+        """The account as it stands, at most STANDING_SECONDS ago. Raises `InvalidAccess`."""
+        account_id, _ = self._tokens.read(access_token)
+        now = time.monotonic()
+        known = self._standings.get(account_id)
+        if known is None or known[0] < now:
+            known = now + STANDING_SECONDS, self._standing(account_id)
+            with self._lock:
+                if len(self._standings) >= STANDINGS_MAX:
+                    self._standings.clear()
+                self._standings[account_id] = known
+        if not known[1].active:
+            raise InvalidAccess("the account is deactivated")
+        return known[1]
+
+    def _standing(self, account_id: UUID) -> Standing:
+        account = self._now(Account, account_id)
+        return Standing(
+            account.id, account.role, account.mechanic_id, account.customer_id, account.active
+        )
+
+    def _session(self, account: Account, refresh_token: str) -> Session:
+        access = self._tokens.issue(account.id, account.role)
+        return Session(access, refresh_token, int(LIFETIME.total_seconds()))
+
+    def _now(self, kind: type[A], id: UUID) -> A:
+        return replay(kind(id=id), self._store.events(id))

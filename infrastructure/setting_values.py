@@ -1,0 +1,139 @@
+"""From the text of a setting to its value; a `ValueError` says what was expected.
+
+No message repeats a secret.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64decode
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
+
+T = TypeVar("T")
+
+SECRET_LENGTH_MIN = 32
+SECRET_DIFFERENT_MIN = 8
+PASSWORD_LENGTH_MIN = 12
+MASTER_KEY_BYTES = 32
+WELL_KNOWN = ("change", "default", "example", "password", "secret", "your-", "your_")
+"""Parts of the keys that stand in other people's examples."""
+
+
+def text(value: str) -> str:
+    return value
+
+
+def number(least: int, most: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+            raise ValueError(f"expected a number from {least} to {most}, not {value!r}")
+        return int(value)
+
+    return read
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"expected {' or '.join(allowed)}, not {value!r}")
+        return value
+
+    return read
+
+
+def switch(value: str) -> bool:
+    return one_of("1", "0")(value) == "1"
+
+
+def several(one: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    def read(value: str) -> tuple[T, ...]:
+        return tuple(one(part.strip()) for part in value.split(","))
+
+    return read
+
+
+def directory(value: str) -> Path:
+    """A directory that can be written, or can be made where it is missing."""
+    path = Path(value)
+    found = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    if not (found.is_dir() and os.access(found, os.W_OK | os.X_OK)):
+        raise ValueError(f"expected a directory that can be written, not {value!r}")
+    return path
+
+
+def timezone(value: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"expected a time zone such as Europe/Berlin, not {value!r}") from error
+
+
+def email(value: str) -> str:
+    name, at, host = value.partition("@")
+    if not (name and at and host) or "@" in host or any(c.isspace() for c in value):
+        raise ValueError(f"expected an e-mail address, not {value!r}")
+    return value
+
+
+def password(value: str) -> str:
+    if len(value) < PASSWORD_LENGTH_MIN:
+        raise ValueError(f"expected {PASSWORD_LENGTH_MIN} characters or more")
+    return value
+
+
+def jwt_key(value: str) -> str:
+    if len(value) < SECRET_LENGTH_MIN:
+        raise ValueError(f"expected {SECRET_LENGTH_MIN} characters or more")
+    if any(part in value.lower() for part in WELL_KNOWN) or _repeats(value):
+        raise ValueError("expected a random key, not one that can be guessed")
+    return value
+
+
+def master_key(value: str) -> bytes:
+    try:
+        key = b64decode(value, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != MASTER_KEY_BYTES:
+        raise ValueError(f"expected base64 of {MASTER_KEY_BYTES} bytes")
+    if _repeats(key):
+        raise ValueError("expected a random key, not one that can be guessed")
+    return key
+
+
+def _repeats(value: str | bytes) -> bool:
+    return len(set(value)) < SECRET_DIFFERENT_MIN
+
+
+def database_url(value: str) -> str:
+    url = _url(value)
+    named = url is not None and url.path.strip("/")
+    if url is not None and named:
+        if url.scheme == "mysql+pymysql" and url.hostname:
+            return value
+        if url.scheme == "sqlite" and not url.netloc:
+            return value
+    raise ValueError("expected mysql+pymysql://user:password@host:3306/database or sqlite:///file")
+
+
+def redis_url(value: str) -> str:
+    url = _url(value)
+    if url is not None:
+        if url.scheme in ("redis", "rediss") and url.hostname:
+            return value
+        if url.scheme == "unix" and url.path.strip("/"):
+            return value
+    raise ValueError("expected redis://host:6379/0, rediss://host:6379/0 or unix:///socket")
+
+
+def _url(value: str) -> SplitResult | None:
+    """Its parts, `None` where it has no such parts."""
+    try:
+        url = urlsplit(value)
+        return url if url.port is None or url.port > 0 else None
+    except ValueError:
+        return None

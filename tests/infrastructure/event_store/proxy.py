@@ -1,0 +1,76 @@
+"""A wire between client and server that can be cut at the worst moment."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Thread
+
+COMMIT = b"\x03COMMIT"
+
+
+class Proxy:
+    """Stands before a MySQL server and forwards everything, but for one COMMIT if told so."""
+
+    def __init__(self, port: int) -> None:
+        self._server = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._cut: Callable[[socket.socket, socket.socket, bytes], None] | None = None
+        Thread(target=self._accept, daemon=True).start()
+
+    def cut_next_commit(
+        self, *, forward: bool, after_seconds: float = 0, then: Callable[[], None] | None = None
+    ) -> None:
+        """Close the client's connection in place of its next COMMIT; later let the server have
+        the COMMIT, or close its connection too.
+        """
+
+        def cut(client: socket.socket, server: socket.socket, packet: bytes) -> None:
+            _close(client)
+            time.sleep(after_seconds)
+            if forward:
+                server.sendall(packet)
+            else:
+                _close(server)
+            if then:
+                then()
+
+        self._cut = cut
+
+    def close(self) -> None:
+        _close(self._listener)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._server)
+                Thread(target=self._requests, args=(client, server), daemon=True).start()
+                Thread(target=_pump, args=(server, client), daemon=True).start()
+
+    def _requests(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError):
+            while packet := client.recv(65536):
+                if COMMIT in packet and self._cut:
+                    cut, self._cut = self._cut, None
+                    cut(client, server, packet)
+                    return
+                server.sendall(packet)
+        _close(server)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while packet := source.recv(65536):
+            with suppress(OSError):
+                sink.sendall(packet)
+    _close(sink)
+
+
+def _close(each: socket.socket) -> None:
+    with suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+    each.close()

@@ -1,0 +1,108 @@
+"""Migrating: from nothing, twice, at once, after a break; and the schema is what the code says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, inspect
+
+from infrastructure import credentials, migrations
+from infrastructure.database import Database
+from infrastructure.event_store import keyring, tables
+from infrastructure.migrations import migrate, pending_migrations
+from tests.servers import MariaDB
+
+STORE_TABLES = {*tables.metadata.tables, *credentials.metadata.tables}
+
+
+@pytest.fixture
+def empty(leg: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Database]:
+    if leg == "sqlite":
+        url = f"sqlite:///{tmp_path}/empty.sqlite"
+    else:
+        server: MariaDB = request.getfixturevalue("mariadb" if leg == "mysql" else leg)
+        url = server.create_database("migrating")
+    empty = Database(url)
+    yield empty
+    empty.close()
+
+
+def test_an_empty_database_is_migrated_once(empty: Database) -> None:
+    assert pending_migrations(empty)
+
+    migrate(empty)
+    assert not pending_migrations(empty)
+
+    migrate(empty)
+    assert not pending_migrations(empty)
+
+
+def test_several_processes_may_migrate_at_once(empty: Database) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: migrate(Database(empty.url)), range(4)))
+
+    assert not pending_migrations(empty)
+
+
+def test_a_broken_migration_is_taken_up_again(empty: Database) -> None:
+    migrate(empty)
+    with empty.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")
+        connection.exec_driver_sql("DROP TABLE running_numbers")
+        table = " ON refresh_tokens" if empty.is_mysql else ""
+        connection.exec_driver_sql(f"DROP INDEX ix_refresh_tokens_family{table}")
+    assert pending_migrations(empty)
+
+    migrate(empty)
+
+    with empty.reading() as connection:
+        assert "running_numbers" in inspect(connection).get_table_names()
+
+
+def test_a_newer_schema_is_not_pending(empty: Database) -> None:
+    migrate(empty)
+    with empty.transaction() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    assert not pending_migrations(empty)
+
+
+def test_the_schema_is_what_the_code_says(database: Database) -> None:
+    def ours(thing: Any, name: str | None, kind: str, *_: object) -> bool:
+        return kind != "table" or name in STORE_TABLES
+
+    with database.reading() as connection:
+        # SQLite gives columns back under other types than they were declared with.
+        options: dict[str, Any] = dict(compare_type=database.is_mysql, include_object=ours)
+        context = MigrationContext.configure(connection, opts=options)
+        assert everything_compared(context) == []
+
+
+def everything_compared(context: MigrationContext) -> list[Any]:
+    both = MetaData()
+    for source in (tables.metadata, credentials.metadata):
+        for table in source.tables.values():
+            table.to_metadata(both)
+    assert keyring.subject_keys.name in both.tables
+    return list(compare_metadata(context, both))
+
+
+def test_the_comparison_sees_a_difference(database: Database) -> None:
+    with database.transaction() as connection:
+        connection.exec_driver_sql("ALTER TABLE feed ADD COLUMN surplus INTEGER")
+        context = MigrationContext.configure(connection)
+
+        assert any("surplus" in str(difference) for difference in everything_compared(context))
+
+
+def test_migrations_are_found_beside_the_code() -> None:
+    folder = Path(migrations.__file__).parent
+
+    assert (folder / "env.py").exists()
+    assert list((folder / "versions").glob("r0001_*.py"))
