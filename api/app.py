@@ -11,7 +11,19 @@ import msgspec
 from falcon.media import JSONHandler
 from sqlalchemy.exc import OperationalError, TimeoutError
 
-from api import accounts, customers, docs, health, inventory, mechanics, problems, tickets, vehicles
+from api import (
+    accounts,
+    customers,
+    docs,
+    health,
+    inventory,
+    mechanics,
+    problems,
+    ticket_lines,
+    ticket_status,
+    tickets,
+    vehicles,
+)
 from api.gate import Forbidden, Gate, NoSuchThing, TooLarge, WrongMediaType
 from api.operation import Operation, bound
 from api.resource import Resource
@@ -62,16 +74,16 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/tickets/{ticket_id}/history": tickets.TicketHistory,
     "/v1/tickets/{ticket_id}/mechanics": tickets.TicketMechanics,
     "/v1/tickets/{ticket_id}/mechanics/{mechanic_id}": tickets.TicketMechanic,
-    "/v1/tickets/{ticket_id}/parts": tickets.TicketParts,
-    "/v1/tickets/{ticket_id}/parts/{line_id}": tickets.TicketPart,
-    "/v1/tickets/{ticket_id}/labor": tickets.TicketLabor,
-    "/v1/tickets/{ticket_id}/labor/{line_id}": tickets.TicketLaborLine,
-    "/v1/tickets/{ticket_id}/start": tickets.TicketStart,
-    "/v1/tickets/{ticket_id}/hold": tickets.TicketHold,
-    "/v1/tickets/{ticket_id}/resume": tickets.TicketResume,
-    "/v1/tickets/{ticket_id}/complete": tickets.TicketComplete,
-    "/v1/tickets/{ticket_id}/close": tickets.TicketClose,
-    "/v1/tickets/{ticket_id}/reopen": tickets.TicketReopen,
+    "/v1/tickets/{ticket_id}/parts": ticket_lines.TicketParts,
+    "/v1/tickets/{ticket_id}/parts/{line_id}": ticket_lines.TicketPart,
+    "/v1/tickets/{ticket_id}/labor": ticket_lines.TicketLabor,
+    "/v1/tickets/{ticket_id}/labor/{line_id}": ticket_lines.TicketLaborLine,
+    "/v1/tickets/{ticket_id}/start": ticket_status.TicketStart,
+    "/v1/tickets/{ticket_id}/hold": ticket_status.TicketHold,
+    "/v1/tickets/{ticket_id}/resume": ticket_status.TicketResume,
+    "/v1/tickets/{ticket_id}/complete": ticket_status.TicketComplete,
+    "/v1/tickets/{ticket_id}/close": ticket_status.TicketClose,
+    "/v1/tickets/{ticket_id}/reopen": ticket_status.TicketReopen,
     "/v1/assignments": tickets.Assignments,
     "/livez": health.Live,
     "/readyz": health.Ready,

@@ -142,25 +142,21 @@ class Described:
         answer: Schema = {"description": _told(one), "headers": headers(*names)}
         if _success(one) == 204:
             return answer
-        content: Schema = {"schema": {"type": "string"}}
-        if one.returns is not None:
-            schema = self.schemas.of(one.returns)
-            shown = self._shown.get(one.kind) if one.returns is WriteAnswer else None
-            examples = {"answer": schema}
-            if shown is not None:
-                examples["representation"] = self.schemas.of(shown)
-                schema = {"anyOf": list(examples.values())}
-            content = {"schema": schema, "examples": self._examples(examples, one)}
+        if one.returns is None:
+            return answer | {"content": {one.media_type: {"schema": {"type": "string"}}}}
+        schemas = [self.schemas.of(one.returns)]
+        if one.returns is WriteAnswer and one.kind in self._shown:
+            schemas.append(self.schemas.of(self._shown[one.kind]))
+        content = {
+            "schema": {"anyOf": schemas} if len(schemas) > 1 else schemas[0],
+            "examples": {f"{n}": self._example(schema) for n, schema in enumerate(schemas, 1)},
+        }
         return answer | {"content": {one.media_type: content}}
 
-    def _examples(self, schemas: Mapping[str, Schema], one: Operation) -> Schema:
-        found = {
-            name: example_of(schema, self.schemas.components) for name, schema in schemas.items()
-        }
-        if one.returns is WriteAnswer:
-            new = [] if one.command is None else [one.command.__struct_fields__[0]]
-            found["answer"]["id"] = uuid_of(new[0])
-        return {name: {"value": example} for name, example in found.items()}
+    def _example(self, schema: Schema) -> Schema:
+        if (ref := schema.get("$ref")) is None:
+            return {"value": example_of(schema, self.schemas.components)}
+        self.examples[ref] = {"value": example_of(schema, self.schemas.components)}
 
 
 def operation_id(one: Operation) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -61,6 +61,10 @@ class Filters(ListParams, kw_only=True):
     include: Literal["archived"] | None = None
 
 
+Shown = Callable[[Sequence[bytes]], Sequence[bytes]]
+"""What is done to bodies before they are served."""
+
+
 class Resource:
     """One URL. Its operations are bound to their paths when the application is made."""
 
@@ -113,6 +117,7 @@ class Resource:
         kind: str,
         id: UUID,
         at: At | None = None,
+        shown: Shown | None = None,
     ) -> None:
         """A resource by its id, at least as fresh as the client's token; or as it was."""
         token = parse_token(req)
@@ -120,12 +125,15 @@ class Resource:
             served = self._as_it_was(req, kind, id, at)
         else:
             found = self.runtime.queries.get(kind, id, token)
-            if found is None or not _visible(req, found.owner_id):
+            if found is None or not visible(req, found.owner_id):
                 raise NoSuchThing(f"no {kind} {id}")
             served = found
         resp.set_header("Consistency-Token", str(token.seen(served.position, id, served.version)))
         resp.set_header("Feed-Position", str(served.position))
-        _answer(req, resp, served.body, f'"{served.version}.{served.generation}"')
+        if shown is None:
+            _answer(req, resp, served.body, f'"{served.version}.{served.generation}"')
+        else:
+            _answer_digested(req, resp, shown([served.body])[0])
 
     def _as_it_was(self, req: falcon.Request, kind: str, id: UUID, at: At) -> Served:
         if req.context.actor.role not in self.PAST:
@@ -149,7 +157,7 @@ class Resource:
     def must_be_visible(self, req: falcon.Request, kind: str, id: UUID) -> Served:
         """Raises `NoSuchThing` where a GET of it would be a 404."""
         found = self.runtime.queries.get(kind, id, parse_token(req))
-        if found is None or not _visible(req, found.owner_id):
+        if found is None or not visible(req, found.owner_id):
             raise NoSuchThing(f"no {kind} {id}")
         return found
 
@@ -163,7 +171,12 @@ class Resource:
         return token
 
     def serve_list(
-        self, req: falcon.Request, resp: falcon.Response, listing: Listing, query: ListParams
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        listing: Listing,
+        query: ListParams,
+        shown: Shown | None = None,
     ) -> None:
         """One page, and the way to the next."""
         token = self.wait(req)
@@ -178,10 +191,10 @@ class Resource:
         resp.set_header("Consistency-Token", str(token.seen(listed.position)))
         resp.set_header("Feed-Position", str(listed.position))
         body = b'{"items":[%b],"next":%b}' % (
-            b",".join(listed.items),
+            b",".join(shown(listed.items) if shown else listed.items),
             msgspec.json.encode(link),
         )
-        _answer(req, resp, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+        _answer_digested(req, resp, body)
 
     def serve_whole(
         self, req: falcon.Request, resp: falcon.Response, make: Callable[[], Served]
@@ -191,7 +204,7 @@ class Resource:
         served = make()
         resp.set_header("Consistency-Token", str(token.seen(served.position)))
         resp.set_header("Feed-Position", str(served.position))
-        _answer(req, resp, served.body, f'"{hashlib.sha256(served.body).hexdigest()[:32]}"')
+        _answer_digested(req, resp, served.body)
 
 
 def parse_token(req: falcon.Request) -> Token:
@@ -210,7 +223,7 @@ def sorted_by(sort: str) -> dict[str, Any]:
     return {"sort": sort.removeprefix("-"), "descending": sort.startswith("-")}
 
 
-def _visible(req: falcon.Request, owner_id: UUID | None) -> bool:
+def visible(req: falcon.Request, owner_id: UUID | None) -> bool:
     if req.context.scope is Scope.ALL:
         return True
     return owner_id is not None and owner_id == req.context.actor.customer_id
@@ -224,6 +237,11 @@ def _answer(req: falcon.Request, resp: falcon.Response, body: bytes, etag: str) 
         resp.status = falcon.HTTP_304
         return
     resp.data, resp.content_type = body, falcon.MEDIA_JSON
+
+
+def _answer_digested(req: falcon.Request, resp: falcon.Response, body: bytes) -> None:
+    """For what is made of several streams: the ETag is a digest of the body."""
+    _answer(req, resp, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 def _if_match(req: falcon.Request) -> int | None:

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import falcon
 import msgspec
+from msgspec import Meta
 
-from api.gate import NoSuchThing
+from api.gate import Forbidden
 from api.operation import any_of, operation, own, write
-from api.resource import At, ListParams, Resource, owner, sorted_by
+from api.resource import At, ListParams, Resource, owner, sorted_by, visible
 from commands.fields import Moment
 from commands.ticket_status import (
-    CloseTicket,
-    CompleteTicket,
-    HoldTicket,
-    ReopenTicket,
-    ResumeTicket,
-    StartTicket,
     VoidTicket,
 )
 from commands.tickets import (
-    AddLabor,
     AssignMechanic,
     ChangeTicket,
-    IssuePart,
     OpenTicket,
-    RemoveLabor,
     RemoveMechanic,
-    ReturnPart,
 )
+from domain import vin
 from domain.account import Role
 from domain.ticket_events import Status
 from projections.history import HistoryEntry
 from projections.queries import Listing
-from projections.tickets import AssignmentView, LaborLineView, PartLineView, TicketView
+from projections.tickets import AssignmentView, TicketView
 
 ADMIN, MECHANIC, CUSTOMER = Role.ADMIN, Role.MECHANIC, Role.CUSTOMER
 AUDITOR, REPORTER = Role.AUDITOR, Role.REPORTER
@@ -44,13 +37,34 @@ READERS = STAFF | own(CUSTOMER)
 FLOOR = any_of(ADMIN, MECHANIC)
 
 
+Expand = Annotated[
+    str,
+    Meta(
+        pattern="^(customer|vehicle)(,(customer|vehicle))?$",
+        description="customer, vehicle or both, separated by a comma: shown inside the ticket.",
+    ),
+]
+
+
+class TicketAt(At, kw_only=True):
+    """A ticket now, as it was, or with its customer and vehicle as they are now."""
+
+    expand: Expand | None = None
+
+
 class TicketFilters(ListParams, kw_only=True):
-    """`include=voided` shows voided tickets too."""
+    """`open=true` shows what is neither closed nor voided; `include=voided` voided ones too."""
 
     status: Status | None = None
-    ro_number: int | None = None
+    open: bool | None = None
+    ro_number: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
     customer_id: UUID | None = None
     vehicle_id: UUID | None = None
+    mechanic_id: UUID | None = None
+    vin: Annotated[str, Meta(min_length=1, max_length=17)] | None = None
+    plate: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    email: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
+    expand: Expand | None = None
     updated_after: Moment | None = None
     include: Literal["voided"] | None = None
     sort: Literal[
@@ -66,30 +80,82 @@ class AssignmentFilters(ListParams, kw_only=True):
 def listing(query: TicketFilters, **where: Any) -> Listing:
     asked = {
         "status": query.status and query.status.value,
+        "is_open": query.open,
         "ro_number": query.ro_number,
         "owner_id": query.customer_id,
         "vehicle_id": query.vehicle_id,
+    }
+    related = {
+        "mechanic_id": query.mechanic_id,
+        "vin": query.vin and vin.normalised(query.vin),
+        "plate": query.plate and query.plate.casefold(),
+        "email": query.email and query.email.casefold(),
     }
     return Listing(
         "tickets",
         **sorted_by(query.sort),
         limit=query.limit,
         where={name: value for name, value in asked.items() if value is not None} | where,
+        related={name: value for name, value in related.items() if value is not None},
         updated_after=query.updated_after,
         archived=query.include == "voided" or query.status is Status.VOIDED,
     )
 
 
-class Tickets(Resource):
+class TicketResource(Resource):
+    """Tickets, whose past mechanics read too, and which can show what they refer to."""
+
+    PAST = frozenset({ADMIN, MECHANIC, AUDITOR})
+
+    def expanding(
+        self, req: falcon.Request, expand: str | None
+    ) -> Callable[[Sequence[bytes]], Sequence[bytes]] | None:
+        """What puts customer and vehicle into ticket bodies; nothing a role may not read."""
+        if expand is None:
+            return None
+        if req.context.actor.role is REPORTER:
+            raise Forbidden(f"{REPORTER} reads tickets, not the customers and vehicles of them")
+        kinds = tuple(dict.fromkeys(expand.split(",")))
+        return lambda bodies: self._expanded(req, bodies, kinds)
+
+    def _expanded(
+        self, req: falcon.Request, bodies: Sequence[bytes], kinds: tuple[str, ...]
+    ) -> Sequence[bytes]:
+        named = [_decode_named(body) for body in bodies]
+        for kind in kinds:
+            ids = [getattr(one, f"{kind}_id") for one in named]
+            found = self.runtime.queries.bodies(kind, ids)
+            inside = [self._inside(req, found.get(id)) for id in ids]
+            bodies = [
+                b'%b,"%b":%b}' % (body[:-1], kind.encode(), part)
+                for body, part in zip(bodies, inside, strict=True)
+            ]
+        return bodies
+
+    @staticmethod
+    def _inside(req: falcon.Request, found: tuple[bytes, UUID | None] | None) -> bytes:
+        return found[0] if found is not None and visible(req, found[1]) else b"null"
+
+
+class _Named(msgspec.Struct):
+    customer_id: UUID
+    vehicle_id: UUID
+
+
+_decode_named = msgspec.json.Decoder(_Named).decode
+
+
+class Tickets(TicketResource):
     @operation(READERS, params=TicketFilters, returns=list[TicketView])
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: TicketFilters) -> None:
         """List tickets; a customer sees their own only."""
-        self.serve_list(req, resp, listing(query, **owner(req)), query)
+        shown = self.expanding(req, query.expand)
+        self.serve_list(req, resp, listing(query, **owner(req)), query, shown)
 
     on_post = write(OpenTicket, FLOOR)
 
 
-class CustomerTickets(Resource):
+class CustomerTickets(TicketResource):
     @operation(READERS, params=TicketFilters, returns=list[TicketView])
     def on_get(
         self,
@@ -100,20 +166,17 @@ class CustomerTickets(Resource):
     ) -> None:
         """List the tickets of a customer."""
         self.must_be_visible(req, "customer", customer_id)
-        self.serve_list(req, resp, listing(query, owner_id=customer_id), query)
-
-
-class TicketResource(Resource):
-    PAST = frozenset({ADMIN, MECHANIC, AUDITOR})
+        shown = self.expanding(req, query.expand)
+        self.serve_list(req, resp, listing(query, owner_id=customer_id), query, shown)
 
 
 class Ticket(TicketResource):
-    @operation(READERS, params=At, returns=TicketView)
+    @operation(READERS, params=TicketAt, returns=TicketView)
     def on_get(
-        self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, query: At
+        self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, query: TicketAt
     ) -> None:
         """Read a ticket, now or as it was."""
-        self.serve(req, resp, "ticket", ticket_id, query)
+        self.serve(req, resp, "ticket", ticket_id, query, self.expanding(req, query.expand))
 
     on_patch = write(ChangeTicket, FLOOR)
     on_delete = write(VoidTicket, any_of(ADMIN))
@@ -153,88 +216,6 @@ class Assignments(Resource):
         asked = {"ticket_id": query.ticket_id, "mechanic_id": query.mechanic_id}
         where = {name: value for name, value in asked.items() if value is not None}
         self.serve_list(req, resp, _assignments(query, where), query)
-
-
-class TicketLines(Resource):
-    """The lines of a ticket are part of it, so they are as fresh as the ticket is."""
-
-    def lines(self, req: falcon.Request, ticket_id: UUID, name: str) -> list[dict[str, Any]]:
-        served = self.must_be_visible(req, "ticket", ticket_id)
-        found: list[dict[str, Any]] = msgspec.json.decode(served.body)[name]
-        return found
-
-    def line(
-        self, req: falcon.Request, resp: falcon.Response, name: str, ticket_id: UUID, line_id: UUID
-    ) -> None:
-        for line in self.lines(req, ticket_id, name):
-            if line["line_id"] == str(line_id):
-                resp.data, resp.content_type = msgspec.json.encode(line), falcon.MEDIA_JSON
-                return
-        raise NoSuchThing(f"no line {line_id} on ticket {ticket_id}")
-
-
-class TicketParts(TicketLines):
-    @operation(READERS, returns=list[PartLineView])
-    def on_get(self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID) -> None:
-        """List the parts on a ticket."""
-        resp.media = {"items": self.lines(req, ticket_id, "parts"), "next": None}
-
-    on_post = write(IssuePart, FLOOR)
-
-
-class TicketPart(TicketLines):
-    @operation(READERS, returns=PartLineView)
-    def on_get(
-        self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, line_id: UUID
-    ) -> None:
-        """Read one part line."""
-        self.line(req, resp, "parts", ticket_id, line_id)
-
-    on_delete = write(ReturnPart, FLOOR)
-
-
-class TicketLabor(TicketLines):
-    @operation(READERS, returns=list[LaborLineView])
-    def on_get(self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID) -> None:
-        """List the working time on a ticket."""
-        resp.media = {"items": self.lines(req, ticket_id, "labor"), "next": None}
-
-    on_post = write(AddLabor, FLOOR)
-
-
-class TicketLaborLine(TicketLines):
-    @operation(READERS, returns=LaborLineView)
-    def on_get(
-        self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, line_id: UUID
-    ) -> None:
-        """Read one labor line."""
-        self.line(req, resp, "labor", ticket_id, line_id)
-
-    on_delete = write(RemoveLabor, FLOOR)
-
-
-class TicketStart(Resource):
-    on_post = write(StartTicket, FLOOR)
-
-
-class TicketHold(Resource):
-    on_post = write(HoldTicket, FLOOR)
-
-
-class TicketResume(Resource):
-    on_post = write(ResumeTicket, FLOOR)
-
-
-class TicketComplete(Resource):
-    on_post = write(CompleteTicket, FLOOR)
-
-
-class TicketClose(Resource):
-    on_post = write(CloseTicket, FLOOR)
-
-
-class TicketReopen(Resource):
-    on_post = write(ReopenTicket, any_of(ADMIN))
 
 
 def _assignments(query: ListParams, where: dict[str, Any]) -> Listing:

@@ -20,7 +20,7 @@ from projections.kernel import Connections
 from projections.runner import body_key
 from projections.tables import generations, tables
 from projections.tokens import Token
-from projections.views import FOLDS, TABLE_OF
+from projections.views import FOLDS, RELATED, TABLE_OF
 
 POLL_SECONDS = 0.01
 
@@ -48,8 +48,9 @@ class Listed(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """What a list is asked for. `where`: column -> value; `prefix`: column -> beginning;
-    `after`: sort value and tie of the last row before this page."""
+    """What a list is asked for. `where`: column -> value; `related`: name in RELATED -> value;
+    `prefix`: column -> beginning; `after`: sort value and tie of the last row before this page.
+    """
 
     table: str
     sort: str
@@ -57,6 +58,7 @@ class Listing(NamedTuple):
     tie: str = "id"
     descending: bool = False
     where: Mapping[str, Any] = MappingProxyType({})
+    related: Mapping[str, Any] = MappingProxyType({})
     prefix: Mapping[str, str] = MappingProxyType({})
     updated_after: datetime | None = None
     archived: bool = False
@@ -135,7 +137,7 @@ class Queries:
         table = tables(generation)[listing.table]
         column, tie = table.c[listing.sort], table.c[listing.tie]
         query = select(table.c.body, column, tie, _position(generation))
-        query = _filtered(query, table, listing)
+        query = _filtered(query, tables(generation), listing)
         order = (column.desc(), tie.desc()) if listing.descending else (column, tie)
         with self._connections.reading() as connection:
             rows = connection.execute(query.order_by(*order).limit(listing.limit + 1)).all()
@@ -146,6 +148,13 @@ class Queries:
             next_key=(page[-1][1], page[-1][2]) if more else None,
             position=page[0][3] if page else self.position(),
         )
+
+    def bodies(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, tuple[bytes, UUID | None]]:
+        """Bodies and owners of several resources at once, as the views show them."""
+        table = tables(self._generations.live())[TABLE_OF[kind]]
+        query = select(table.c.id, table.c.body, table.c.owner_id).where(table.c.id.in_(set(ids)))
+        with self._connections.reading() as connection:
+            return {id: (body, owner_id) for id, body, owner_id in connection.execute(query)}
 
     def cached(
         self, name: str, kinds: tuple[str, ...], make: Callable[[int], tuple[bytes, int]]
@@ -192,11 +201,17 @@ def _position(generation: int) -> Any:
     )
 
 
-def _filtered(query: Select[Any], table: Table, listing: Listing) -> Select[Any]:
+def _filtered(query: Select[Any], known: Mapping[str, Table], listing: Listing) -> Select[Any]:
+    table = known[listing.table]
     conditions = [table.c[name] == value for name, value in listing.where.items()]
     conditions += [
         table.c[name].startswith(q, autoescape=True) for name, q in listing.prefix.items()
     ]
+    for name, value in listing.related.items():
+        how = RELATED[name]
+        other = known[how.table]
+        found = select(other.c[how.key]).where(other.c[how.column] == value)
+        conditions.append(table.c[how.own].in_(found))
     if listing.updated_after is not None:
         conditions.append(table.c.updated_at > listing.updated_after)
     if not listing.archived and "archived" in table.c:

@@ -84,8 +84,10 @@ def tables(generation: int) -> dict[str, Table]:
         "tickets",
         Column("ro_number", BigInteger, nullable=False),
         Column("status", String(16), nullable=False),
+        Column("is_open", Boolean, nullable=False),
         Column("vehicle_id", Id, nullable=False),
         _index("tickets", "status", "created_at"),
+        _index("tickets", "is_open", "created_at"),
         _index("tickets", "vehicle_id", "created_at"),
         _index("tickets", "ro_number"),
     )

@@ -212,6 +212,7 @@ def rows(state: TicketState) -> Iterator[Row]:
             owner_id=view.customer_id,
             ro_number=view.ro_number,
             status=view.status.value,
+            is_open=view.status not in (Status.CLOSED, Status.VOIDED),
             vehicle_id=view.vehicle_id,
             archived=view.status is Status.VOIDED,
             created_at=view.created_at,

@@ -53,6 +53,24 @@ TOTALS = (
     ),
 )
 
+
+class Related(NamedTuple):
+    """A filter by another table: `own` column is among `key` of the rows where `column` fits."""
+
+    table: str
+    column: str
+    key: str
+    own: str
+
+
+RELATED = {
+    "mechanic_id": Related("assignments", "mechanic_id", "ticket_id", "id"),
+    "vin": Related("vehicles", "vin", "id", "vehicle_id"),
+    "plate": Related("vehicles", "plate", "id", "vehicle_id"),
+    "email": Related("customers", "email", "id", "owner_id"),
+}
+"""What tickets are found by though it is no fact of their own: no row copies another stream."""
+
 FOLD_RELEASE = 1
 """Raised when a fold shows the same events differently: the views are then rebuilt."""
 

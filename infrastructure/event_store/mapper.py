@@ -183,8 +183,7 @@ class EventMapper(Mapper[UUID]):
 
 @cache
 def _state_hints(kind: type[Aggregate[Any]]) -> dict[str, Any]:
-    """The fields of a snapshot and their types; refuses hidden personal text."""
-    personal_fields(kind)
+    """The fields of a snapshot and their types."""
     hints = get_type_hints(kind, include_extras=True)
     return {name: hints[name] for name in kind.__struct_fields__ if name != "emitted"}
 

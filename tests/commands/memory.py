@@ -13,6 +13,10 @@ from domain.kernel import A, Aggregate, Recorded, replay
 _CLAIMS = UUID(int=0)
 
 
+def claim_id(kind: str, value: str) -> UUID:
+    return uuid5(_CLAIMS, f"{kind} {value}")
+
+
 class MemoryStore:
     """`before_commit` is asked first thing in every commit, and may let others commit before."""
 
@@ -75,7 +79,7 @@ class MemoryTransaction:
         return replay(kind(id=id), stream if mine else [])
 
     def claim_id(self, kind: str, value: str) -> UUID:
-        return uuid5(_CLAIMS, f"{kind} {value}")
+        return claim_id(kind, value)
 
     def append(self, events: Sequence[Recorded[Any]], after: Sequence[Aggregate[Any]]) -> None:
         assert {event.originator_id for event in events} == {aggregate.id for aggregate in after}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from commands.claims import normalised
 from commands.execution import execute
 from commands.kernel import Command, Context, Receipt
 from commands.store import Key
-from domain.claim import ClaimKind
+from domain.claim import ClaimKind, ClaimTaken
 from domain.kernel import Event
 from tests.builders import (
     CUSTOMER_ID,
@@ -29,11 +27,11 @@ from tests.builders import (
     vehicle_registered,
     vehicle_ticket_opened,
 )
-from tests.commands.memory import MemoryStore
+from tests.commands.memory import MemoryStore, claim_id
 from tests.given import SOME_DAY, history
 
 NOW = SOME_DAY + timedelta(days=1)
-Past = dict[UUID, list[Event]]
+Past = Mapping[UUID, Sequence[Event]]
 
 READY: Past = {
     CUSTOMER_ID: [customer_registered()],
@@ -51,8 +49,9 @@ BUSY: Past = {
 """And an open ticket on it."""
 
 
-def claim_id(kind: ClaimKind, value: str) -> UUID:
-    return MemoryStore().transaction().__enter__().claim_id(kind, normalised(value))
+def owned(kind: ClaimKind, value: str, owner_id: UUID) -> Past:
+    """The stream of a unique value that belongs to somebody; `value` in lower case."""
+    return {claim_id(kind, value): [ClaimTaken(kind=kind, owner_id=owner_id)]}
 
 
 class Shop:
@@ -96,6 +95,10 @@ class Shop:
             for id, stream in self.store.streams.items()
             if len(stream) > self._known.get(id, 0)
         }
+
+    def past(self) -> Past:
+        """Everything that ever happened, by aggregate."""
+        return {id: [r.event for r in stream] for id, stream in self.store.streams.items()}
 
     def once_before_commit(self, rival: Callable[[], object]) -> None:
         """Let another come first, the next time something is about to be committed."""
