@@ -46,7 +46,7 @@ class Docs(Resource):
 
 
 class Static(Resource):
-    @operation(None, media_type="text/css")
+    @operation(None, media_type="text/*")
     def on_get(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Fetch a style sheet or a script of the documentation."""
         if name not in MEDIA_TYPES:

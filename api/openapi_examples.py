@@ -80,6 +80,8 @@ KNOWN: dict[str, Any] = {
     "type": "ticket.started",
     "command": "StartTicket",
     "database": "ok",
+    "slug": "refused",
+    "request_id": "3f0c9e",
 }
 """By the name of the field."""
 
@@ -98,13 +100,13 @@ UNSAID = {
 KEYS = {"changes": "status", "checks": "database"}
 """A key of the objects that may have any."""
 
-CALLED = {"item": "inventory"}
+CALLED = {"item": "inventory", "writeanswer": "ticket", "actor": "account"}
 """Views whose ids are called otherwise."""
 
 
 def uuid_of(name: str) -> str:
     """A UUIDv7 for the thing that the field names, which other fields name too."""
-    subject = name.removesuffix("s").removesuffix("_id")
+    subject = name.removesuffix("s").removesuffix("_id").removeprefix("open_")
     noise = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:10])
     value = (FIRST_MILLISECOND << 80) | noise
     value = value & ~(0xF << 76) | 0x7 << 76
@@ -125,8 +127,7 @@ def example_of(schema: Schema, components: Mapping[str, Schema], name: str = "")
     if "$ref" in schema:
         return example_of(components[schema["$ref"].removeprefix(REF)], components, name)
     if "anyOf" in schema:
-        nullable = {"type": "null"} in schema["anyOf"]
-        if nullable and name in UNSAID:
+        if {"type": "null"} in schema["anyOf"] and name in UNSAID and "default" not in schema:
             return None
         return example_of(schema["anyOf"][0], components, name)
     if "enum" in schema:
@@ -145,7 +146,7 @@ def _of_type(schema: Schema, components: Mapping[str, Schema], name: str) -> Any
             return {KEYS.get(name, "key"): example_of(within, components, KEYS.get(name, ""))}
         case "array":
             return [example_of(schema.get("items", {}), components, name.removesuffix("s"))]
-        case "string" if schema.get("format") == "uuid":
+        case "string" if schema.get("format") == "uuid" or name.endswith("_id"):
             return uuid_of(name)
         case "string" if schema.get("format") == "date-time":
             return INSTANT
@@ -161,14 +162,13 @@ def _of_type(schema: Schema, components: Mapping[str, Schema], name: str) -> Any
 
 def _object(schema: Schema, components: Mapping[str, Schema]) -> dict[str, Any]:
     called = schema.get("title", "").removesuffix("View").lower()
+    own_id = f"{CALLED.get(called, called)}_id"
     fields: dict[str, Schema] = schema["properties"]
     required = schema.get("required", [])
     known = {k: v for name in BESIDE.keys() & fields.keys() for k, v in BESIDE[name].items()}
+    said = [name for name in fields if name in required or name not in UNSAID] or list(fields)
     return {
         name: known.get(name)
-        or example_of(
-            field, components, f"{CALLED.get(called, called)}_id" if name == "id" else name
-        )
-        for name, field in fields.items()
-        if name in required or name not in UNSAID
+        or example_of(fields[name], components, own_id if name == "id" else name)
+        for name in said
     }

@@ -100,6 +100,15 @@ HEADERS: dict[str, Schema] = {
     "WWW-Authenticate": {"description": "`Bearer`.", "schema": _text(), "example": "Bearer"},
 }
 
+SECURITY: dict[str, Schema] = {
+    "bearerAuth": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The `access_token` of POST /v1/auth/login.",
+    }
+}
+
 DETAILS = {
     "forbidden": "reporter may not do this; admin, mechanic may",
     "not-found": f"no ticket {uuid_of('ticket_id')}",

@@ -32,7 +32,7 @@ MEANINGS = (
     ("sort", "The order; a leading `-` descends."),
     ("updated_after", "Only what changed after this instant."),
     ("as_of", "As recorded at this instant."),
-    ("version", "How many events the resource has seen."),
+    ("version", "A version counts the events of the resource."),
     ("limit", "Items per page."),
     ("q", "The beginning of a name."),
 )
@@ -47,10 +47,12 @@ class Schemas:
         queries = list(params)
         wanted = list(dict.fromkeys([_item_type(type) for type in types] + queries))
         found, everything = msgspec.json.schema_components(wanted, ref_template=REF + "{name}")
-        self._of = dict(zip(wanted, found, strict=True))
+        self._of: dict[Any, Schema] = dict(zip(wanted, found, strict=True))
         for component in everything.values():
             _explain(component)
-        self._queries = {type: everything[_name(self._of[type])] for type in queries}
+        self._queries: dict[Any, Schema] = {
+            type: everything[_name(self._of[type])] for type in queries
+        }
         apart = {_name(self._of[type]) for type in queries}
         self.components = {name: each for name, each in everything.items() if name not in apart}
 

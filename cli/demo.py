@@ -43,8 +43,20 @@ MODELS = {
     "Volkswagen": ("Golf", "Passat", "Tiguan"),
     "Chevrolet": ("Malibu", "Silverado", "Equinox"),
 }
-PARTS: tuple[str, ...] = ("Oil filter", "Air filter", "Brake pads", "Brake disc", "Spark plug", "Wiper blade")
-PARTS += ("Battery", "Alternator", "Timing belt", "Water pump", "Shock absorber", "Coolant 1 l")
+PARTS = (
+    "Oil filter",
+    "Air filter",
+    "Brake pads",
+    "Brake disc",
+    "Spark plug",
+    "Wiper blade",
+    "Battery",
+    "Alternator",
+    "Timing belt",
+    "Water pump",
+    "Shock absorber",
+    "Coolant 1 l",
+)
 JOBS = ("Oil change", "Brakes squeal", "Engine light is on", "Inspection", "No start", "Tyre swap")
 COLORS = ("white", "black", "silver", "blue", "red")
 SKILLS = ("Brakes", "Engine", "Electrical", "Transmission", "Air conditioning")

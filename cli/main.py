@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli import accounts, demo, events, serving, views
+from cli import accounts, demo, events, keys, serving, views
 
 
 @click.group()
@@ -22,4 +22,5 @@ main.add_command(serving.migrate)
 main.add_command(accounts.accounts)
 main.add_command(demo.demo)
 main.add_command(events.events)
+main.add_command(keys.keys)
 main.add_command(views.projections)

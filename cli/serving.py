@@ -6,7 +6,6 @@ import secrets
 from typing import Any
 
 import click
-import falcon
 from gunicorn.app.base import BaseApplication
 
 from api.app import create_app
@@ -25,7 +24,7 @@ GRACE_SECONDS = 20
 KEEPALIVE_SECONDS = 15
 
 
-class Server(BaseApplication):  # type: ignore[misc]
+class Server(BaseApplication):
     """Gunicorn, told what to do by our settings."""
 
     def __init__(self, settings: Settings) -> None:
@@ -50,7 +49,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         for name, value in options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> falcon.App[Any, Any]:
+    def load(self) -> Any:
         """In each worker process, after the fork."""
         self._runtime = open_runtime(self._settings)
         self._runtime.start()

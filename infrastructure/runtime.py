@@ -29,6 +29,7 @@ from commands.kernel import (
 from domain.vehicle import OdometerUnit
 from infrastructure.access_tokens import AccessTokens
 from infrastructure.advancing import Advance, BackgroundAdvance
+from infrastructure.chores import Chores
 from infrastructure.credentials import Credentials
 from infrastructure.database import Database
 from infrastructure.event_store.feed import Feed
@@ -66,6 +67,7 @@ class Runtime:
     runner: Runner
     advance: Advance
     background: BackgroundAdvance | None
+    chores: Chores
     queries: Queries
     credentials: Credentials
     sessions: Sessions
@@ -98,10 +100,12 @@ class Runtime:
         """Begin what this process does by itself. Once, and after a fork."""
         if self.background is not None:
             self.background.start()
+            self.chores.start()
 
     def close(self) -> None:
         if self.background is not None:
             self.background.stop()
+            self.chores.stop()
         self.database.close()
         if self.redis is not None:
             self.redis.close()
@@ -140,6 +144,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         runner=runner,
         advance=advance,
         background=background if redis is None else None,
+        chores=Chores(store, credentials),
         queries=Queries(database, generations, cache, store, feed.position_of),
         credentials=credentials,
         sessions=Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock)),

@@ -12,7 +12,10 @@ import pytest
 
 from infrastructure.database import Database
 from tests.schema import Schema
-from tests.servers import MariaDB, Server, Unavailable, Valkey
+from tests.server_process import Server
+from tests.servers import MariaDB, Unavailable, Valkey
+from tests.shop import runtime as runtime
+from tests.shop import shop as shop
 
 TEST_MYSQLD = os.environ.get("TEST_MYSQLD")
 LEGS = ("sqlite", "mysql", "mysql9") if TEST_MYSQLD else ("sqlite", "mysql")

@@ -39,6 +39,7 @@ def run(runtime: Runtime) -> None:
     jobs.use(runtime)
     clock = BackgroundAdvance(runtime.advance)
     clock.start()
+    runtime.chores.start()
     try:
         signal.signal(signal.SIGTERM, _stop)
         while True:
@@ -53,6 +54,7 @@ def run(runtime: Runtime) -> None:
     except (Stop, KeyboardInterrupt):
         return
     finally:
+        runtime.chores.stop()
         clock.stop()
 
 

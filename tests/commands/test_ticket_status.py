@@ -274,7 +274,7 @@ def test_two_lines_of_one_item_go_back_one_after_the_other(shop: Shop) -> None:
 def test_a_voided_ticket_takes_no_more_commands(shop: Shop, command: Command) -> None:
     shop.given(BUSY, {TICKET_ID: [ticket_voided()]})
 
-    with pytest.raises(Refused, match="; this one is voided$"):
+    with pytest.raises(Refused, match=r"; this one is voided$"):
         shop.when(command)
 
     assert shop.then == {}

@@ -65,8 +65,13 @@ NOON_IN_BERLIN = datetime(2026, 3, 4, 12, tzinfo=timezone(timedelta(hours=1)))
 
 
 def labor(**given: Any) -> AddLabor:
-    line = dict(ticket_id=TICKET_ID, line_id=LABOR_LINE_ID, description="Change the oil")
-    return AddLabor(**({**line, "minutes": 30} | given))
+    return AddLabor(
+        ticket_id=TICKET_ID,
+        line_id=LABOR_LINE_ID,
+        description="Change the oil",
+        minutes=30,
+        **given,
+    )
 
 
 def test_opening_a_ticket_happens_to_ticket_vehicle_and_customer(shop: Shop) -> None:

@@ -32,7 +32,7 @@ from tests.builders import (
     vehicle_transferred,
 )
 from tests.commands.memory import claim_id
-from tests.commands.shop import BUSY, NOW, READY, Shop, owned
+from tests.commands.shop import BUSY, NOW, READY, Past, Shop, owned
 
 MI, KM = OdometerUnit.MILES, OdometerUnit.KILOMETRES
 REGISTER = RegisterVehicle(
@@ -44,7 +44,7 @@ REGISTER = RegisterVehicle(
     year=2019,
     plate="AB 123",
 )
-TWO_CUSTOMERS: dict[Any, list[Event]] = {
+TWO_CUSTOMERS: Past = {
     **READY,
     OTHER_CUSTOMER_ID: [customer_registered(email="other@example.com")],
 }

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection
 
 from infrastructure.database import Database
+from tests.infrastructure.event_store.legs import on_mysql, on_sqlite
 
 
 def insert(connection: Connection, name: str) -> None:
@@ -87,7 +88,7 @@ def test_a_pool_that_failed_is_as_good_as_new(database: Database) -> None:
     small.close()
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_transactions_read_what_is_committed_while_they_run(database: Database) -> None:
     other = Database(database.url)
     with database.transaction():
@@ -99,7 +100,7 @@ def test_transactions_read_what_is_committed_while_they_run(database: Database) 
     other.close()
 
 
-@pytest.mark.parametrize("leg", ["sqlite"])
+@on_sqlite
 def test_a_file_is_flushed_at_every_commit(database: Database) -> None:
     with database.transaction() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2

@@ -12,7 +12,10 @@ COMMIT = b"\x03COMMIT"
 
 
 class Proxy:
-    """Stands before a MySQL server and forwards everything, but for one COMMIT if told so."""
+    """Stands before a MySQL server and forwards everything, but for one COMMIT if told so.
+
+    It reads along: clients must not encrypt.
+    """
 
     def __init__(self, port: int) -> None:
         self._server = ("127.0.0.1", port)
@@ -42,6 +45,7 @@ class Proxy:
 
     def close(self) -> None:
         _close(self._listener)
+        assert self._cut is None, "the COMMIT to be cut never came along"
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -14,16 +14,17 @@ from infrastructure.event_store.commits import encode_runs
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.tables import events, feed, pending
 from tests.infrastructure.event_store.commits import A, B, C, commit, stored
+from tests.infrastructure.event_store.legs import on_mysql, on_sqlite
 from tests.infrastructure.event_store.records import AT
 from tests.servers import MariaDB
 
 
-@pytest.mark.parametrize("leg", ["sqlite"])
+@on_sqlite
 def test_a_migrated_file_is_fit(database: Database) -> None:
     assert check(database) == []
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_commits_that_do_not_wait_for_the_disk_are_warned_of(database: Database) -> None:
     with database.reading() as connection:
         flush = "SET GLOBAL innodb_flush_log_at_trx_commit = "
@@ -35,7 +36,7 @@ def test_commits_that_do_not_wait_for_the_disk_are_warned_of(database: Database)
     assert "innodb_flush_log_at_trx_commit is 2" in warning
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_a_table_that_compares_text_otherwise_is_unfit(database: Database) -> None:
     convert = "ALTER TABLE running_numbers CONVERT TO CHARACTER SET utf8mb4 COLLATE "
     with database.reading() as connection:

@@ -13,11 +13,12 @@ from infrastructure.database import CommitLost, Database
 from infrastructure.event_store.checks import verify
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
+from tests.infrastructure.event_store.legs import on_mysql
 from tests.infrastructure.event_store.proxy import Proxy
 from tests.infrastructure.event_store.stores import BOLT, add_item, event_store, on_hand, receive
 from tests.infrastructure.event_store.test_idempotency import KEY
 
-pytestmark = pytest.mark.parametrize("leg", ["mysql"])
+pytestmark = on_mysql
 
 
 @pytest.fixture
@@ -30,7 +31,8 @@ def proxy(database: Database) -> Iterator[Proxy]:
 @pytest.fixture
 def through_proxy(database: Database, proxy: Proxy) -> Iterator[Database]:
     """Another client of the same database, on the wire that will be cut."""
-    through = Database(database.url.set(port=proxy.port))
+    in_clear = database.url.update_query_dict({"ssl_disabled": "true"})
+    through = Database(in_clear.set(port=proxy.port))
     yield through
     through.close()
 

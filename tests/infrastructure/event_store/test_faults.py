@@ -16,6 +16,7 @@ from domain.inventory import InventoryItem, ItemDetails
 from infrastructure.database import Database
 from infrastructure.event_store.store import EventStore
 from tests.infrastructure.event_store.commits import A, B
+from tests.infrastructure.event_store.legs import on_mysql, on_sqlite
 from tests.infrastructure.event_store.stores import add_item, append, event_store, on_hand
 
 
@@ -33,7 +34,7 @@ def outcome(work: Callable[[], object]) -> str:
     return "done"
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_a_deadlock_is_a_lost_race(store: EventStore) -> None:
     together = Barrier(2)
 
@@ -51,7 +52,7 @@ def test_a_deadlock_is_a_lost_race(store: EventStore) -> None:
     assert collision.startswith("Collision: (1213,")
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_the_order_of_aggregates_in_a_commit_makes_no_deadlocks(store: EventStore) -> None:
     def add_both(together: Barrier, *ids: UUID) -> None:
         together.wait()
@@ -72,7 +73,7 @@ def test_the_order_of_aggregates_in_a_commit_makes_no_deadlocks(store: EventStor
         assert "Duplicate entry" in collision
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_a_lock_held_too_long_is_a_lost_race(database: Database, store: EventStore) -> None:
     other = Database(database.url)
 
@@ -89,7 +90,7 @@ def test_a_lock_held_too_long_is_a_lost_race(database: Database, store: EventSto
     other.close()
 
 
-@pytest.mark.parametrize("leg", ["sqlite"])
+@on_sqlite
 def test_a_busy_file_is_a_lost_race(database: Database) -> None:
     impatient = Database(database.url, pool_size=1)
     with impatient.transaction() as connection:
@@ -100,7 +101,7 @@ def test_a_busy_file_is_a_lost_race(database: Database) -> None:
     impatient.close()
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_a_connection_lost_before_commit_is_a_lost_race(
     database: Database, store: EventStore
 ) -> None:
@@ -123,13 +124,13 @@ def test_a_connection_lost_before_commit_is_a_lost_race(
     other.close()
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_what_does_not_fit_is_an_error_and_no_lost_race(database: Database) -> None:
     with pytest.raises(DataError), database.transaction() as connection:
         connection.exec_driver_sql("INSERT INTO running_numbers VALUES (%s, 1)", ("x" * 65,))
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_a_wrong_statement_is_no_lost_race(database: Database, store: EventStore) -> None:
     def wrong() -> None:
         with store.transaction(), database.transaction() as connection:

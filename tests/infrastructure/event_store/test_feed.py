@@ -13,6 +13,7 @@ from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
 from infrastructure.event_store.tables import events
 from tests.infrastructure.event_store.commits import A, B, commit, stored
+from tests.infrastructure.event_store.legs import on_mysql
 from tests.infrastructure.event_store.records import AT
 from tests.infrastructure.event_store.stores import BOLT, add_item, receive
 
@@ -82,7 +83,7 @@ def test_what_cannot_be_decoded_can_still_be_read(
         feed.decode([bad])
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_reading_begins_at_the_position_however_the_tables_look(
     database: Database, feed: Feed
 ) -> None:
@@ -90,11 +91,12 @@ def test_reading_begins_at_the_position_however_the_tables_look(
     for id in (A, B):
         commit(database, *stored(id, *range(1, 401)))
     Sequencer(database).step()
+    looking = -handler_reads(database) + handler_reads(database)
     before = handler_reads(database)
 
     feed.read(700, 10)
 
-    assert handler_reads(database) - before < 100
+    assert handler_reads(database) - before - looking < 100
 
 
 def handler_reads(database: Database) -> int:

@@ -26,6 +26,7 @@ from infrastructure.event_store.recorder import EventRecorder
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.tables import feed, pending
 from tests.infrastructure.event_store.commits import A, B, C, commit, stored
+from tests.infrastructure.event_store.legs import on_mysql, on_sqlite
 from tests.infrastructure.event_store.records import AT
 
 
@@ -158,7 +159,7 @@ def test_an_event_that_would_be_sequenced_twice_is_no_lost_race(database: Databa
     assert positions(database) == []
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_a_writer_that_pauses_before_its_commit_stalls_nobody(database: Database) -> None:
     other = Database(database.url)
     recorder = EventRecorder(database)
@@ -178,7 +179,7 @@ def test_a_writer_that_pauses_before_its_commit_stalls_nobody(database: Database
     other.close()
 
 
-@pytest.mark.parametrize("leg", ["sqlite"])
+@on_sqlite
 def test_on_sqlite_a_commit_has_its_positions_at_once(database: Database) -> None:
     EventRecorder(database).insert_events([*stored(A, 1), *stored(B, 1)])
 

@@ -19,6 +19,7 @@ from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
 from infrastructure.event_store.tables import events, pending
 from tests.infrastructure.event_store.commits import A, B
+from tests.infrastructure.event_store.legs import on_mysql
 from tests.infrastructure.event_store.stores import BOLT, add_item, append, on_hand, receive
 
 DETAILS = CustomerDetails(name="Customer A", email="a@example.org", phone="", address=None)
@@ -163,7 +164,7 @@ def test_clocks_of_other_zones_are_stored_as_utc(database: Database, store: Even
     assert abs((datetime.now(UTC) - recorded_at).total_seconds()) < 60
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_a_command_costs_a_select_per_aggregate_two_inserts_and_a_commit(
     database: Database, store: EventStore
 ) -> None:
@@ -181,7 +182,7 @@ def test_a_command_costs_a_select_per_aggregate_two_inserts_and_a_commit(
     assert questions(database) - before == 1 + (2 + 2 + 1)
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_reads_and_an_idle_sequencer_cost_one_round_trip(
     database: Database, store: EventStore
 ) -> None:

@@ -12,7 +12,6 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from threading import Event
 from uuid import UUID
 
-import pytest
 from sqlalchemy.exc import OperationalError
 
 from commands.store import Collision
@@ -21,6 +20,7 @@ from infrastructure.event_store.checks import verify
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
 from infrastructure.migrations import migrate
+from tests.infrastructure.event_store.legs import on_mysql
 from tests.infrastructure.event_store.stores import add_item, event_store, on_hand, receive
 from tests.infrastructure.event_store.torture import (
     NAIVE_TABLE,
@@ -50,7 +50,7 @@ def until(reached: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("leg", ["mysql"])
+@on_mysql
 def test_readers_see_every_event_once_and_in_order(database: Database) -> None:
     commits = max(1, EVENTS // EVENTS_PER_COMMIT // PROCESSES // THREADS)
     url = database.url.render_as_string(hide_password=False)
@@ -73,7 +73,6 @@ def test_readers_see_every_event_once_and_in_order(database: Database) -> None:
         assert sorted(places) == sorted(acknowledged)
         assert in_order(places)
     assert list(verify(database)) == []
-    print("\nNAIVE", len(set(naive.seen)), "OF", len(acknowledged))
     assert set(naive.seen) < set(acknowledged), "this run was too tame to show anything"
 
 
@@ -107,7 +106,6 @@ def test_no_acknowledged_command_is_lost_when_the_server_is_killed(own_mariadb: 
         acknowledged = [count.result() for count in counts]
         sequencing.result()
 
-    print("\nACK", acknowledged)
     assert min(acknowledged) > KILLS
     assert [on_hand(store, item) for item in items] == acknowledged
     while Sequencer(database).step():

@@ -1,0 +1,97 @@
+"""What follows from an operation's declaration: its name, who may call it, how it ends."""
+
+from __future__ import annotations
+
+import re
+from typing import get_origin
+
+import falcon
+
+from api.operation import Operation, Scope
+from domain.account import Role
+
+SERVICE = "service"
+"""The tag of what is not the shop's business: health, documentation."""
+
+
+def operation_id(one: Operation) -> str:
+    """The method and the words of the path: `post_tickets_parts`, `get_tickets_by_ticket_id`."""
+    parts = one.path.removeprefix("/v1").strip("/").split("/")
+    words = [part for part in parts if not part.startswith("{")]
+    if parts[-1].startswith("{"):
+        words.append(f"by_{parts[-1][1:-1]}")
+    return re.sub(r"\W", "_", "_".join([one.method.lower(), *words]))
+
+
+def tag(one: Operation) -> str:
+    return one.path.split("/")[2] if one.path.startswith("/v1/") else SERVICE
+
+
+def roles(one: Operation) -> dict[str, str]:
+    """Role -> how far it may reach."""
+    allow = one.allow or {}
+    return {role.value: allow[role].value for role in Role if role in allow}
+
+
+def who(one: Operation) -> str:
+    if one.allow is None:
+        return "Needs no token."
+    told = [
+        f"{role} (what is theirs)" if scope == Scope.OWN else role
+        for role, scope in roles(one).items()
+    ]
+    return f"For: {', '.join(told)}."
+
+
+def reads(one: Operation) -> bool:
+    """Whether it shows what the views hold, with all the headers that come with that."""
+    return one.method == "GET" and one.allow is not None and one.media_type == falcon.MEDIA_JSON
+
+
+def conditional(one: Operation) -> bool:
+    """Whether it writes to something that has a version already, which If-Match may name."""
+    return one.command is not None and (bool(one.path_params) or one.method != "POST")
+
+
+def success(one: Operation) -> int:
+    return 201 if one.creates else next((s for s in one.statuses if 200 <= s < 300), 200)
+
+
+def told(one: Operation) -> str:
+    """How the answer is described."""
+    if one.command is None:
+        return "A page of them." if get_origin(one.returns) is list else "As asked."
+    return "Made." if one.creates else "Done, or it was so already."
+
+
+def headers_given(one: Operation) -> list[str]:
+    """The headers of an answer that is no problem."""
+    names = ["X-Request-Id"]
+    if one.command is not None:
+        names += ["ETag", "Consistency-Token", *(["Location"] if one.creates else [])]
+    elif reads(one):
+        names += ["ETag", "Consistency-Token", "Feed-Position"]
+        names += ["Link"] if get_origin(one.returns) is list else []
+    return names
+
+
+def own_statuses(one: Operation) -> list[int]:
+    """Failures that are told in the answer's own body: health, outside the shop's business."""
+    return [s for s in one.statuses if s >= 400] if tag(one) == SERVICE else []
+
+
+def problems(one: Operation) -> set[int]:
+    """Every status it may refuse with. Declared ones count where nothing here implies them."""
+    found = {422} | {status for status in one.statuses if status in (401, 403, 409, 429)}
+    if tag(one) != SERVICE:
+        found |= {429, 503}
+    if one.allow is not None:
+        limited = set(one.allow) != set(Role) or Scope.OWN in one.allow.values()
+        found |= {401, 403} if limited else {401}
+    if one.path_params:
+        found.add(404)
+    if one.body is not None:
+        found |= {400, 413, 415}
+    if one.command is not None:
+        found |= {409, 412} if conditional(one) else {409}
+    return found

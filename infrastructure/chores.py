@@ -1,0 +1,49 @@
+"""What has to be done now and then: sweeping what has expired.
+
+Every worker looks; what another has swept is simply not there any more. Each sweep is a
+series of short transactions, so nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from threading import Event, Thread
+
+from infrastructure.credentials import Credentials
+from infrastructure.event_store.store import EventStore
+
+PERIOD_SECONDS = 600.0
+
+log = logging.getLogger(__name__)
+
+
+class Chores:
+    """A thread that sweeps every ten minutes until it is stopped."""
+
+    def __init__(
+        self, store: EventStore, credentials: Credentials, *, period_seconds: float = PERIOD_SECONDS
+    ) -> None:
+        self._store, self._credentials, self._period = store, credentials, period_seconds
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name="chores", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def sweep(self) -> None:
+        """Delete expired idempotency keys and refresh tokens."""
+        keys, tokens = self._store.sweep(), self._credentials.sweep()
+        if keys or tokens:
+            log.info("swept %d idempotency keys, %d refresh tokens", keys, tokens)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._period):
+            try:
+                self.sweep()
+            except Exception:
+                log.exception("the sweep failed; the next one tries again")
