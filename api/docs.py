@@ -4,6 +4,7 @@ a page for every problem. Nothing of it needs another server."""
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from functools import cache
 from html import escape
@@ -14,6 +15,7 @@ import msgspec
 
 from api.gate import NoSuchThing
 from api.openapi import document
+from api.openapi_parts import problem_example
 from api.operation import operation
 from api.problems import KINDS, Kind
 from api.resource import Resource
@@ -105,7 +107,7 @@ def _table(kinds: Iterable[Kind]) -> str:
     rows = "".join(
         f"<tr><td>{kind.status}</td>"
         f'<td><a href="/docs/problems/{kind.slug}">{escape(kind.title)}</a></td>'
-        f"<td>{escape(kind.meaning)}</td></tr>"
+        f"<td>{_prose(kind.meaning)}</td></tr>"
         for kind in sorted(kinds, key=lambda kind: (kind.status, kind.slug))
     )
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("Status", "Problem", "Meaning"))
@@ -113,9 +115,16 @@ def _table(kinds: Iterable[Kind]) -> str:
 
 
 def _explained(kind: Kind) -> str:
+    example = msgspec.json.format(msgspec.json.encode(problem_example(kind)))
     return (
-        f"<p>{escape(kind.meaning)}</p>"
+        f"<p>{_prose(kind.meaning)}</p>"
         f"<dl><dt>Status</dt><dd>{kind.status}</dd>"
         f"<dt>Type</dt><dd><code>/docs/problems/{kind.slug}</code></dd></dl>"
+        f"<h2>Example</h2><pre>{escape(example.decode())}</pre>"
         '<p><a href="/docs/problems">All problems</a></p>'
     )
+
+
+def _prose(text: str) -> str:
+    """Text with `code` in backticks."""
+    return re.sub(r"`(.+?)`", r"<code>\1</code>", escape(text))

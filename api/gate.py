@@ -14,7 +14,7 @@ import falcon
 import msgspec
 
 from api.operation import Operation, Scope
-from api.validation import FieldError, InvalidFields, from_json, from_query
+from api.validation import InvalidFields, from_json, from_query, unknown
 from commands.kernel import Command
 from infrastructure.access_tokens import InvalidAccess
 from infrastructure.ids import uuid7
@@ -94,7 +94,7 @@ class Gate:
             if operation.command is None:
                 params["query"] = asked
         elif query:
-            raise InvalidFields([FieldError(f"/{n}", "is not known here") for n in query])
+            raise InvalidFields(unknown(query))
         if req.method != "GET":
             req.context.payload = self._body(req)
             # An empty body is an object without fields: enough where none is required.
@@ -125,7 +125,9 @@ class Gate:
     def _body(req: falcon.Request) -> bytes:
         if (req.content_length or 0) > BODY_MAX_BYTES:
             raise TooLarge
-        data = req.bounded_stream.read(BODY_MAX_BYTES + 1)
+        # A body sent in chunks has no length; the server says where it ends.
+        stream = req.stream if req.env.get("wsgi.input_terminated") else req.bounded_stream
+        data = stream.read(BODY_MAX_BYTES + 1)
         if len(data) > BODY_MAX_BYTES:
             raise TooLarge
         media_type = (req.content_type or "").partition(";")[0].strip().lower()

@@ -9,7 +9,7 @@ import falcon
 
 from api import openapi_facts as facts
 from api.openapi_examples import KNOWN, REF, Schema, example_of, patch_example, uuid_of
-from api.openapi_parts import HEADERS, PARAMETERS, SECURITY, headers, problem_responses
+from api.openapi_parts import HEADERS, PARAMETERS, SECURITY, headers, problem_response
 from api.openapi_schemas import Schemas, without_null
 from api.operation import Operation, WriteAnswer
 from api.problems import Problem
@@ -39,20 +39,22 @@ def document(operations: Sequence[Operation], *, title: str, version: str) -> Sc
             "examples": described.examples,
             "parameters": PARAMETERS,
             "headers": HEADERS,
-            "responses": problem_responses(),
+            "responses": described.problems,
             "securitySchemes": SECURITY,
         },
     }
 
 
 class Described:
-    """Operations as the document says them. `examples` are of what they answer with."""
+    """Operations as the document says them. `examples` are of what they answer with, `problems`
+    are the responses they may refuse with: each stands once."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         types = [type for one in operations for type in (one.body, one.returns) if type is not None]
         params = [one.params for one in operations if one.params is not None]
         self.schemas = Schemas([*types, Problem], params)
         self.examples: dict[str, Schema] = {}
+        self.problems: dict[str, Schema] = {}
         self._shown = {
             one.path_params[-1].removesuffix("_id"): one.returns
             for one in operations
@@ -102,8 +104,10 @@ class Described:
                 "description": "It has not changed since the ETag in If-None-Match.",
                 "headers": headers("X-Request-Id", "ETag", "Consistency-Token", "Feed-Position"),
             }
-        for status in sorted(facts.problems(one)):
-            responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+        for status, slugs in facts.problems(one).items():
+            name = ".".join(slugs)
+            self.problems[name] = problem_response(slugs)
+            responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
         for status in facts.own_statuses(one):
             responses[str(status)] = self._answer(one)
         return responses

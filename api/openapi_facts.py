@@ -8,10 +8,13 @@ from typing import get_origin
 import falcon
 
 from api.operation import Operation, Scope
+from api.problems import KINDS, OF_STATUS
 from domain.account import Role
 
 SERVICE = "service"
 """The tag of what is not the shop's business: health, documentation."""
+UNIQUE = {"email", "vin", "part_number"}
+"""Fields whose values may be taken."""
 
 
 def operation_id(one: Operation) -> str:
@@ -80,18 +83,28 @@ def own_statuses(one: Operation) -> list[int]:
     return [s for s in one.statuses if s >= 400] if tag(one) == SERVICE else []
 
 
-def problems(one: Operation) -> set[int]:
-    """Every status it may refuse with. Declared ones count where nothing here implies them."""
-    found = {422} | {status for status in one.statuses if status in (401, 403, 409, 429)}
+def problems(one: Operation) -> dict[int, list[str]]:
+    """What it may refuse with: status -> types of problem. Declared statuses count where
+    nothing here implies them."""
+    found = {"invalid-fields"}
+    found |= {OF_STATUS[status] for status in one.statuses if status in (401, 403, 429)}
     if tag(one) != SERVICE:
-        found |= {429, 503}
+        found |= {"too-many-requests", "unavailable"}
     if one.allow is not None:
         limited = set(one.allow) != set(Role) or Scope.OWN in one.allow.values()
-        found |= {401, 403} if limited else {401}
+        found |= {"unauthorized", "forbidden"} if limited else {"unauthorized"}
     if one.path_params:
-        found.add(404)
+        found.add("not-found")
+    if reads(one) and get_origin(one.returns) is list:
+        found.add("projection-behind")
     if one.body is not None:
-        found |= {400, 413, 415}
+        found |= {"unreadable", "too-large", "unsupported-media-type"}
     if one.command is not None:
-        found |= {409, 412} if conditional(one) else {409}
-    return found
+        found |= {"refused", "conflict"}
+        found |= {"version-mismatch"} if conditional(one) else set()
+        found |= {"key-reused"} if one.method == "POST" else set()
+        found |= {"taken"} if UNIQUE & set(one.command.__struct_fields__) else set()
+    by_status: dict[int, list[str]] = {}
+    for slug in sorted(found):
+        by_status.setdefault(KINDS[slug].status, []).append(slug)
+    return dict(sorted(by_status.items()))

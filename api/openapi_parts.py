@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from api.openapi_examples import TOKEN, Schema, uuid_of
+from api.openapi_examples import REF, TOKEN, Schema, uuid_of
 from api.problems import KINDS, MEDIA_PROBLEM, Kind, Problem
 from api.resource import KEY_MAX, WAIT_MAX_SECONDS, WAIT_SECONDS
 from api.validation import FieldError
@@ -134,30 +135,25 @@ def headers(*names: str) -> Schema:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def problem_responses() -> dict[str, Schema]:
-    """One response for each status a problem may have, with an example of each kind."""
-    by_status: dict[int, list[Kind]] = {}
-    for kind in KINDS.values():
-        by_status.setdefault(kind.status, []).append(kind)
+def problem_response(slugs: Sequence[str]) -> Schema:
+    """The response of one status, which may be any of these types of problem."""
+    kinds = [KINDS[slug] for slug in slugs]
     return {
-        f"Problem{status}": {
-            "description": ", or ".join(kind.title for kind in kinds) + ".",
-            "headers": headers("X-Request-Id", *HEADERS_OF_PROBLEMS.get(status, [])),
-            "content": {
-                MEDIA_PROBLEM: {
-                    "schema": {"$ref": "#/components/schemas/Problem"},
-                    "examples": {
-                        kind.slug: {"summary": kind.meaning, "value": _example(kind)}
-                        for kind in kinds
-                    },
-                }
-            },
-        }
-        for status, kinds in sorted(by_status.items())
+        "description": " / ".join(kind.title for kind in kinds),
+        "headers": headers("X-Request-Id", *HEADERS_OF_PROBLEMS.get(kinds[0].status, [])),
+        "content": {
+            MEDIA_PROBLEM: {
+                "schema": {"$ref": REF + "Problem"},
+                "examples": {
+                    kind.slug: {"summary": kind.meaning, "value": problem_example(kind)}
+                    for kind in kinds
+                },
+            }
+        },
     }
 
 
-def _example(kind: Kind) -> Any:
+def problem_example(kind: Kind) -> Any:
     problem = Problem(
         type=f"/docs/problems/{kind.slug}",
         title=kind.title,

@@ -7,7 +7,7 @@ looked at again field by field.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -39,9 +39,11 @@ class InvalidFields(Exception):
 def from_json(data: bytes, type: type[S]) -> S:
     """Raises `Unreadable` or `InvalidFields`."""
     try:
-        return msgspec.json.decode(data, type=type)
-    except msgspec.ValidationError:
-        given = msgspec.json.decode(data)
+        try:
+            return msgspec.json.decode(data, type=type)
+        except msgspec.ValidationError:
+            # What comes after the wrong field may be no JSON.
+            given = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(str(error)) from None
     if not isinstance(given, dict):
@@ -66,8 +68,13 @@ def _wrong(given: Mapping[str, Any], type: type[S], *, strict: bool) -> list[Fie
                 errors.append(FieldError(f"/{name}", "is required"))
         else:
             errors += _wrong_value(given[name], field.type, f"/{name}", strict=strict)
-    errors += [FieldError(f"/{name}", "is not known here") for name in given if name not in fields]
-    return errors
+    return errors + unknown(name for name in given if name not in fields)
+
+
+def unknown(names: Iterable[str]) -> list[FieldError]:
+    """Clients choose these names, so they may need escaping (RFC 6901, section 3)."""
+    escaped = (name.replace("~", "~0").replace("/", "~1") for name in names)
+    return [FieldError(f"/{name}", "is not known here") for name in escaped]
 
 
 def _wrong_value(value: Any, type: Any, pointer: str, *, strict: bool) -> list[FieldError]:

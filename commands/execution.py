@@ -61,13 +61,14 @@ def execute(
     ATTEMPTS_MAX lost races. A refusal under an idempotency key is an answer and is committed
     with the key, so that a retry hears the same.
     """
+    contended: list[UUID] = []
     for attempt in range(ATTEMPTS_MAX):
         if attempt:
             ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * 2**attempt)
             sleep(random.uniform(0, ceiling))
         try:
             with store.transaction() as transaction:
-                outcome = _attempt(command, context, transaction, clock())
+                outcome = _attempt(command, context, transaction, clock(), contended)
         except Collision:
             continue
         if isinstance(outcome, Refusal):
@@ -77,15 +78,23 @@ def execute(
 
 
 def _attempt(
-    command: Command, context: Context, transaction: Transaction, now: datetime
+    command: Command,
+    context: Context,
+    transaction: Transaction,
+    now: datetime,
+    contended: list[UUID],
 ) -> Receipt | Refusal:
+    """`contended`: what the attempt before wanted to change; afterwards, what this one does."""
     key = context.key
     if key and (stored := transaction.claim_key(key)) is not None:
         return _decode(stored)
+    if contended:
+        transaction.queue(contended)
     work = Work(command, context, transaction, now)
     outcome: Receipt | Refusal
     try:
         handler_of(command)(command, work)
+        contended[:] = work.changed_ids()
         outcome = work.commit()
     except Refused as refused:
         if not key:

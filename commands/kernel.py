@@ -120,6 +120,10 @@ class Work:
     def set_password(self, account_id: UUID, password_hash: str) -> None:
         self._transaction.set_password(account_id, password_hash)
 
+    def changed_ids(self) -> list[UUID]:
+        """The aggregates that emitted, always in the same order whoever asks."""
+        return sorted(aggregate.id for aggregate in self._seen.values() if aggregate.emitted)
+
     def commit(self) -> Receipt:
         emitted = [aggregate for aggregate in self._seen.values() if aggregate.emitted]
         events = [self._record(a, n) for a in emitted for n in range(len(a.emitted))]

@@ -44,6 +44,11 @@ class Transaction(Protocol):
     def answer(self, key: Key, outcome: bytes) -> None:
         """Keep the answer beside the key."""
 
+    def queue(self, ids: Sequence[UUID]) -> None:
+        """After a lost race: wait for the others who lost one for these aggregates, and make
+        later ones wait for this transaction. Whoever has not lost one waits for nobody.
+        """
+
     def load(self, kind: type[A], id: UUID) -> A:
         """The aggregate as it stands; blank (version 0) if it never was."""
 

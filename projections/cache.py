@@ -1,9 +1,9 @@
 """What may be lost at any time: bodies kept ready, and how their freshness is judged.
 
-An entry remembers the feed position it reflects. Beside the entries lies one mark: the
-checkpoint last published, the floor below which entries are not to be trusted (a worker
-died between its commit and its cache write), and where each kind of stream last changed.
-Reading a key and the mark is one round trip.
+An entry remembers the feed position it reflects. Beside the entries of a generation lies one
+mark: the checkpoint last published, the floor below which entries are not to be trusted (a
+worker died between its commit and its cache write), and where each kind of stream last
+changed. Reading a key and the mark is one round trip.
 """
 
 from __future__ import annotations
@@ -39,20 +39,27 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Cache(Protocol):
-    def look(self, key: str) -> tuple[Entry | None, Mark | None]:
+    def look(self, generation: int, key: str) -> tuple[Entry | None, Mark | None]:
         """The entry and the mark, in one round trip; nothing when the cache is away."""
 
-    def fill(self, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
+    def fill(self, generation: int, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
         """Keep what a reader made, unless it is older than what is there or than the last
         change published to the kinds it was made from."""
 
     def publish(
-        self, entries: Mapping[str, Entry], *, before: int, after: int, kinds: set[str]
+        self,
+        generation: int,
+        entries: Mapping[str, Entry],
+        *,
+        before: int,
+        after: int,
+        kinds: set[str],
     ) -> None:
         """A batch was committed: keep its bodies, then move the mark.
 
         If the mark does not stand at `before`, a batch was never published: the floor rises
-        to `after`, so that nothing older is served.
+        to `after`, so that nothing older is served. An empty batch (`before` = `after`) says
+        where the views stand, and so finds that out when nothing else happens.
         """
 
 
@@ -72,29 +79,37 @@ class LocalCache:
     ENTRIES_MAX = 50_000
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
-        self._mark: Mark | None = None
+        self._entries: dict[tuple[int, str], Entry] = {}
+        self._marks: dict[int, Mark] = {}
         self._lock = Lock()
 
-    def look(self, key: str) -> tuple[Entry | None, Mark | None]:
+    def look(self, generation: int, key: str) -> tuple[Entry | None, Mark | None]:
         # Under the lock: entry and mark must be of one moment.
         with self._lock:
-            return self._entries.get(key), self._mark
+            return self._entries.get((generation, key)), self._marks.get(generation)
 
-    def fill(self, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
+    def fill(self, generation: int, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
         with self._lock:
-            if self._mark is None or self._mark.holds(entry, kinds):
-                self._keep(key, entry)
+            mark = self._marks.get(generation)
+            if mark is None or mark.holds(entry, kinds):
+                self._keep((generation, key), entry)
 
     def publish(
-        self, entries: Mapping[str, Entry], *, before: int, after: int, kinds: set[str]
+        self,
+        generation: int,
+        entries: Mapping[str, Entry],
+        *,
+        before: int,
+        after: int,
+        kinds: set[str],
     ) -> None:
         with self._lock:
             for key, entry in entries.items():
-                self._keep(key, entry)
-            self._mark = moved(self._mark, before=before, after=after, kinds=kinds)
+                self._keep((generation, key), entry)
+            mark = self._marks.get(generation)
+            self._marks[generation] = moved(mark, before=before, after=after, kinds=kinds)
 
-    def _keep(self, key: str, entry: Entry) -> None:
+    def _keep(self, key: tuple[int, str], entry: Entry) -> None:
         known = self._entries.get(key)
         if known is None or known.position <= entry.position:
             self._entries[key] = entry

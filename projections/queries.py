@@ -85,16 +85,17 @@ class Queries:
         """The resource, at least as fresh as the token. Never waits: where the view is
         behind, the stream itself is folded."""
         generation = self._generations.live()
-        key = body_key(generation, kind, id)
+        key = body_key(kind, id)
         wanted = token.versions.get(id, 0)
-        entry, mark = self._cache.look(key)
+        entry, mark = self._cache.look(generation, key)
         if entry is not None and mark is not None and mark.holds(entry, ()):
             fresh = entry.version >= wanted and mark.position >= token.position
             if fresh:
                 return Served(entry.body, entry.version, entry.owner_id, mark.position, generation)
         row = self._row(generation, kind, id)
         if row is not None and row.version >= wanted and row.position >= token.position:
-            self._cache.fill(key, Entry(row.position, row.version, row.owner_id, row.body), (kind,))
+            filled = Entry(row.position, row.version, row.owner_id, row.body)
+            self._cache.fill(generation, key, filled, (kind,))
             return Served(row.body, row.version, row.owner_id, row.position, generation)
         return self.folded(kind, self._events.events(id))
 
@@ -128,9 +129,10 @@ class Queries:
         return max(token.position, *(n for n in needed if n), 0) <= self.position()
 
     def position(self) -> int:
-        """How far the live views have come."""
+        """How far the views that are served here have come."""
+        query = select(_position(self._generations.live()))
         with self._connections.reading() as connection:
-            return connection.scalar(select(generations.c.position).where(generations.c.live)) or 0
+            return connection.scalar(query) or 0
 
     def list(self, listing: Listing) -> Listed:
         generation = self._generations.live()
@@ -164,12 +166,11 @@ class Queries:
         `make(generation)` gives the body and the position it reflects.
         """
         generation = self._generations.live()
-        key = f"{generation}:{name}"
-        entry, mark = self._cache.look(key)
+        entry, mark = self._cache.look(generation, name)
         if entry is not None and mark is not None and mark.holds(entry, kinds):
             return Served(entry.body, 0, None, mark.position, generation)
         body, position = make(generation)
-        self._cache.fill(key, Entry(position, 0, None, body), kinds)
+        self._cache.fill(generation, name, Entry(position, 0, None, body), kinds)
         return Served(body, 0, None, position, generation)
 
     def leaderboard(self, by: str) -> Served:

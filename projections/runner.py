@@ -7,13 +7,15 @@ whatever crashes. The cache is told after the commit, and may miss it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from domain.kernel import BrokenHistory, Recorded
 from projections.cache import Cache, Entry
@@ -26,6 +28,10 @@ BATCH_MAX = 500
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
+
+
+class Unshowable(Exception):
+    """The rows of some stream cannot be made, or the database does not take them."""
 
 
 class Stream:
@@ -51,34 +57,52 @@ class Runner:
         self._clock = clock
 
     def step(self, generation: int, limit: int = BATCH_MAX) -> int:
-        """Fold one batch; return how many events it held."""
+        """Fold one batch; return how many events it held.
+
+        What cannot be shown at all is sought event by event, so that it parks one stream
+        and holds up no other.
+        """
+        try:
+            return self._step(generation, limit)
+        except Unshowable as fault:
+            if limit > 1:
+                return self.step(generation, 1)
+            return self._step(generation, 1, fault)
+
+    def _step(self, generation: int, limit: int, fault: Unshowable | None = None) -> int:
         with self._connections.transaction() as connection:
-            before = connection.scalar(_lock(generation))
-            if before is None or not (batch := self._feed.read(before, limit)):
+            row = connection.execute(_lock(generation)).one_or_none()
+            if row is None:
                 return 0
-            streams, difference = self._fold(connection, generation, batch)
-            difference.write(connection, generation)
-            after = batch[-1].position
-            connection.execute(_advance, dict(of=generation, position=after))
-        touched = {id: one for id, one in streams.items() if one.state is not None}
-        self._cache.publish(
-            {
-                body_key(generation, stream.fold.kind, id): _entry(stream, after)
-                for id, stream in touched.items()
-            },
-            before=before,
-            after=after,
-            kinds={stream.fold.kind for stream in touched.values()},
-        )
+            before, batch = row.position, self._feed.read(row.position, limit)
+            streams: dict[UUID, Stream] = {}
+            if batch:
+                with _unshowable():
+                    streams, difference = self._fold(connection, generation, batch, fault)
+                    difference.write(connection, generation)
+                position = dict(of=generation, position=batch[-1].position)
+                connection.execute(_advance, position)
+        if row.live:
+            # Also when nothing was new: a batch that another worker never published shows.
+            after = batch[-1].position if batch else before
+            touched = {id: one for id, one in streams.items() if one.state is not None}
+            entries = {body_key(s.fold.kind, id): _entry(s, after) for id, s in touched.items()}
+            kinds = {stream.fold.kind for stream in touched.values()}
+            self._cache.publish(generation, entries, before=before, after=after, kinds=kinds)
         return len(batch)
 
     def _fold(
-        self, connection: Connection, generation: int, batch: Sequence[FeedEntry]
+        self,
+        connection: Connection,
+        generation: int,
+        batch: Sequence[FeedEntry],
+        fault: Unshowable | None,
     ) -> tuple[dict[UUID, Stream], Difference]:
         shown = [entry for entry in batch if _kind(entry) in FOLDS]
         streams = self._load(connection, generation, {e.originator_id: _kind(e) for e in shown})
         difference, parked = Difference(), []
-        for entry, recorded in zip(shown, self._decode(shown), strict=True):
+        decoded = [fault] * len(shown) if fault else self._decode(shown)
+        for entry, recorded in zip(shown, decoded, strict=True):
             stream = streams[entry.originator_id]
             if stream.parked is not None or entry.originator_version <= stream.version:
                 continue
@@ -105,12 +129,16 @@ class Runner:
         """All at once; where that fails each by itself, so that one bad event is one error."""
         try:
             return self._feed.decode(entries)
+        except DBAPIError:
+            raise
         except Exception:
             return [self._decode_one(entry) for entry in entries]
 
     def _decode_one(self, entry: FeedEntry) -> Recorded[Any] | Exception:
         try:
             return self._feed.decode([entry])[0]
+        except DBAPIError:
+            raise
         except Exception as error:
             return error
 
@@ -156,8 +184,21 @@ class Runner:
         )
 
 
-def body_key(generation: int, kind: str, id: UUID) -> str:
-    return f"{generation}:{kind}:{id.hex}"
+@contextmanager
+def _unshowable() -> Iterator[None]:
+    """Tells rows that cannot be made or do not fit from a database that fails."""
+    try:
+        yield
+    except (DataError, IntegrityError) as error:
+        raise Unshowable(str(error.orig)) from error
+    except DBAPIError:
+        raise
+    except Exception as error:
+        raise Unshowable(f"{type(error).__name__}: {error}") from error
+
+
+def body_key(kind: str, id: UUID) -> str:
+    return f"{kind}:{id.hex}"
 
 
 def _kind(entry: FeedEntry) -> str:
@@ -173,7 +214,7 @@ def _entry(stream: Stream, position: int) -> Entry:
 def _lock(generation: int) -> Any:
     """The lock keeps a second runner from folding the same batch."""
     return (
-        select(generations.c.position)
+        select(generations.c.position, generations.c.live)
         .where(generations.c.generation == generation)
         .with_for_update()
     )

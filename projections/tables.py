@@ -68,10 +68,12 @@ def tables(generation: int) -> dict[str, Table]:
     def named(name: str, *items: Column[Any] | Index) -> None:
         resource(name, Column("name", String(200), nullable=False), *items, _index(name, "name"))
 
-    email = Column("email", String(254), nullable=False)
-    named("customers", email.copy(), _index("customers", "email"))
-    named("mechanics", email.copy(), _index("mechanics", "email"))
-    named("accounts", email.copy(), Column("role", String(16), nullable=False))
+    def email() -> Column[Any]:
+        return Column("email", String(254), nullable=False)
+
+    named("customers", email(), _index("customers", "email"))
+    named("mechanics", email(), _index("mechanics", "email"))
+    named("accounts", email(), Column("role", String(16), nullable=False))
     named(
         "vehicles",
         Column("vin", String(17), nullable=False),

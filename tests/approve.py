@@ -1,4 +1,4 @@
-"""`python -m tests.approve`: write what this release stores to the approved files.
+"""`python -m tests.approve`: write what this release stores and serves to the approved files.
 
 Look at the difference before committing it. The file of a release that is out is never
 rewritten: raise the version first.
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infrastructure.database import Database
 from infrastructure.event_store.tables import metadata
+from tests.api.approve_openapi import approve_openapi
 from tests.approved.stored_events import approved_file, todays_lines, write_lines
 
 
@@ -21,6 +22,7 @@ def main() -> None:
             metadata.create_all(connection)
         write_lines(approved_file(), todays_lines(database))
         database.close()
+    approve_openapi()
 
 
 if __name__ == "__main__":

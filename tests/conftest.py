@@ -14,6 +14,9 @@ from infrastructure.database import Database
 from tests.schema import Schema
 from tests.server_process import Server
 from tests.servers import MariaDB, Unavailable, Valkey
+from tests.shop import prepared_mysql as prepared_mysql
+from tests.shop import prepared_mysql9 as prepared_mysql9
+from tests.shop import prepared_sqlite as prepared_sqlite
 from tests.shop import runtime as runtime
 from tests.shop import shop as shop
 

@@ -22,9 +22,12 @@ WHERE table_schema = %s AND auto_increment > 1"""
 class Schema:
     """Migrating takes seconds, emptying milliseconds: the tables stay, their rows go."""
 
-    def __init__(self, server: MariaDB, migrate: Callable[[str], None]) -> None:
+    def __init__(
+        self, server: MariaDB, migrate: Callable[[str], None], *, name: str = "shop"
+    ) -> None:
         self._server = server
         self._migrate = migrate
+        self._name = name
         self._columns: tuple[Any, ...] = ()
         self._first_rows: dict[str, tuple[Any, ...]] = {}
 
@@ -34,34 +37,34 @@ class Schema:
         Where a test changed the tables themselves, they are made anew.
         """
         with closing(self._connect()) as connection, connection.cursor() as cursor:
-            if not self._columns or _rows(cursor, COLUMNS, "shop") != self._columns:
+            if not self._columns or _rows(cursor, COLUMNS, self._name) != self._columns:
                 self._make(cursor)
             else:
                 self._empty(cursor)
-        return self._server.url("shop")
+        return self._server.url(self._name)
 
     def _make(self, cursor: Cursor) -> None:
-        self._migrate(self._server.create_database("shop"))
-        self._columns = _rows(cursor, COLUMNS, "shop")
+        self._migrate(self._server.create_database(self._name))
+        self._columns = _rows(cursor, COLUMNS, self._name)
         self._first_rows = {
-            table: _rows(cursor, f"SELECT * FROM shop.`{table}`")  # noqa: S608
+            table: _rows(cursor, f"SELECT * FROM {self._name}.`{table}`")  # noqa: S608
             for table in {column[0] for column in self._columns}
         }
 
     def _empty(self, cursor: Cursor) -> None:
         exists = " UNION ALL ".join(
-            f"SELECT '{table}' FROM DUAL WHERE EXISTS (SELECT 1 FROM shop.`{table}`)"  # noqa: S608
+            f"SELECT '{table}' FROM DUAL WHERE EXISTS (SELECT 1 FROM {self._name}.`{table}`)"  # noqa: S608
             for table in self._first_rows
         )
-        used = {row[0] for row in _rows(cursor, exists) + _rows(cursor, COUNTERS, "shop")}
+        used = {row[0] for row in _rows(cursor, exists) + _rows(cursor, COUNTERS, self._name)}
         for table in used:
             first = self._first_rows[table]
-            if first and _rows(cursor, f"SELECT * FROM shop.`{table}`") == first:  # noqa: S608
+            if first and _rows(cursor, f"SELECT * FROM {self._name}.`{table}`") == first:  # noqa: S608
                 continue
-            cursor.execute(f"TRUNCATE TABLE shop.`{table}`")
+            cursor.execute(f"TRUNCATE TABLE {self._name}.`{table}`")
             if first:
                 values = ", ".join(["%s"] * len(first[0]))
-                insert = f"INSERT INTO shop.`{table}` VALUES ({values})"  # noqa: S608
+                insert = f"INSERT INTO {self._name}.`{table}` VALUES ({values})"  # noqa: S608
                 cursor.executemany(insert, first)
 
     def _connect(self) -> pymysql.Connection[Cursor]:

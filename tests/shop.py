@@ -5,7 +5,7 @@ Nothing moves the views but `settle`, so a test knows what they show at every mo
 
 from __future__ import annotations
 
-from base64 import b64decode
+import shutil
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import count
@@ -26,16 +26,19 @@ from infrastructure.access_tokens import AccessTokens
 from infrastructure.preparing import prepare
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
+from tests.schema import Schema
+from tests.servers import MariaDB
 
 PASSWORD = "correct horse battery"
-JWT_KEY = "k3J9dkL2mQpZx8vB7nR4tY6wE1sA5uG0"
-MASTER_KEY = b64decode("cz3XG83uQ2d04fFTBl1PhZCUHP/1eNeXm41nkn8s1KU=")
+SECRETS: dict[str, Any] = {
+    "jwt_secret_key": "a key of tests, and of tests only",
+    "master_key": bytes(32),
+}
 
 
 @pytest.fixture
 def runtime(
     leg: str,
-    database_url: str,
     tmp_path: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
@@ -45,16 +48,45 @@ def runtime(
     monkeypatch.setattr(credentials, "PasswordHasher", cheap)
     settings = Settings(
         data_dir=tmp_path,
-        database_url=database_url,
+        database_url=_prepared(leg, tmp_path, request),
         redis_url=None if leg == "sqlite" else request.getfixturevalue("redis_url"),
-        jwt_secret_key=JWT_KEY,
-        master_key=MASTER_KEY,
         rate_limit_enabled=False,
+        **SECRETS,
     )
     runtime = open_runtime(settings)
-    prepare(runtime)
     yield runtime
     runtime.close()
+
+
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("prepared") / "shop.db"
+    prepare_url(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def prepared_mysql(mariadb: MariaDB) -> Schema:
+    return Schema(mariadb, prepare_url, name="prepared_shop")
+
+
+@pytest.fixture(scope="session")
+def prepared_mysql9(mysql9: MariaDB) -> Schema:
+    return Schema(mysql9, prepare_url, name="prepared_shop")
+
+
+def prepare_url(url: str) -> None:
+    runtime = open_runtime(Settings(database_url=url, **SECRETS))
+    prepare(runtime)
+    runtime.close()
+
+
+def _prepared(leg: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """A database with empty views: making those takes longer than most tests."""
+    prepared: Path | Schema = request.getfixturevalue(f"prepared_{leg}")
+    if isinstance(prepared, Schema):
+        return prepared.emptied()
+    return f"sqlite:///{shutil.copy(prepared, tmp_path / 'shop.db')}"
 
 
 @pytest.fixture

@@ -160,9 +160,12 @@ class Page {
       const [media, content] = Object.entries(found.content || {})[0] || ["", {}];
       const headers = Object.keys(found.headers || {}).join(", ");
       const examples = Object.entries(content.examples || {}).map(([name, one]) =>
-        this.example(`Example: ${name}`, one.value),
+        status < 400
+          ? this.example(`Example: ${name}`, this.resolve(one).value)
+          : element("a", { href: `/docs/problems/${name}` }, name),
       );
-      return [code(status), [found.description, ...examples], media, headers];
+      const spaced = examples.flatMap((one) => [" ", one]);
+      return [code(status), [found.description, ...spaced], media, headers];
     });
     const good = Object.keys(operation.responses).find((status) => status < 300);
     const content = Object.values(this.resolve(operation.responses[good]).content || {})[0];
@@ -191,8 +194,8 @@ class Page {
       ...paragraphs.map((text) => element("p", {}, prose(text))),
       ...this.parameters(operation),
       ...this.body(operation),
-      ...this.responses(operation),
       ...this.copyable(this.curl(method, path, operation)),
+      ...this.responses(operation),
     );
   }
 

@@ -55,7 +55,12 @@ class EventStore:
     @contextmanager
     def transaction(self) -> Iterator[StoreTransaction]:
         transaction = StoreTransaction(
-            self.application, self._snapshots, self._keys, self._keyring, self._passwords
+            self._database,
+            self.application,
+            self._snapshots,
+            self._keys,
+            self._keyring,
+            self._passwords,
         )
         connected = False
         try:

@@ -96,3 +96,11 @@ running_numbers = Table(
     Column("value", BigInteger, nullable=False),
     **TABLE_OPTIONS,
 )
+
+contended = Table(
+    "contended",
+    metadata,
+    Column("originator_id", Id, primary_key=True),
+    **TABLE_OPTIONS,
+)
+"""Rows to queue at: held by transactions that lost a race for that aggregate before."""

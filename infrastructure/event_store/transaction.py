@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
+from sqlalchemy.dialects import mysql
+
 from commands.store import Key
 from domain.kernel import A, Aggregate, Recorded
+from infrastructure.database import Database
 from infrastructure.event_store.application import EventApplication
 from infrastructure.event_store.idempotency import IdempotencyKeys
 from infrastructure.event_store.keyring import KeyRing
 from infrastructure.event_store.snapshots import Snapshots
+from infrastructure.event_store.tables import contended
 
 
 class Passwords(Protocol):
@@ -29,6 +33,7 @@ class StoreTransaction:
 
     def __init__(
         self,
+        database: Database,
         application: EventApplication,
         snapshots: Snapshots,
         keys: IdempotencyKeys,
@@ -38,6 +43,7 @@ class StoreTransaction:
         self.commit_id = uuid4()
         self.appended: Recorded[Any] | None = None
         """The first event of the commit."""
+        self._database = database
         self._application, self._snapshots, self._keys = application, snapshots, keys
         self._keyring, self._passwords = keyring, passwords
         self._snapshot_versions: dict[UUID, int] = {}
@@ -47,6 +53,13 @@ class StoreTransaction:
 
     def answer(self, key: Key, outcome: bytes) -> None:
         self._keys.answer(key, outcome)
+
+    def queue(self, ids: Sequence[UUID]) -> None:
+        # SQLite has one writer at a time: whoever is here has waited already. Elsewhere the
+        # upsert locks the rows until this transaction ends.
+        if self._database.is_mysql:
+            with self._database.transaction() as connection:
+                connection.execute(_queue, [dict(originator_id=id) for id in ids])
 
     def load(self, kind: type[A], id: UUID) -> A:
         if kind.snapshot_every is None:
@@ -74,3 +87,6 @@ class StoreTransaction:
 
     def set_password(self, account_id: UUID, password_hash: str) -> None:
         self._passwords.set_password(account_id, password_hash)
+
+
+_queue = mysql.insert(contended).on_duplicate_key_update(originator_id=contended.c.originator_id)

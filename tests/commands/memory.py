@@ -25,6 +25,7 @@ class MemoryStore:
         self.answers: dict[bytes, tuple[Key, bytes]] = {}
         self.passwords: dict[UUID, str] = {}
         self.forgotten: set[UUID] = set()
+        self.queued: list[list[UUID]] = []
         self.before_commit: Callable[[], None] = lambda: None
         self.transactions = 0
 
@@ -71,6 +72,9 @@ class MemoryTransaction:
 
     def answer(self, key: Key, outcome: bytes) -> None:
         self.answers[key.scope] = (key, outcome)
+
+    def queue(self, ids: Sequence[UUID]) -> None:
+        self._store.queued.append(list(ids))
 
     def load(self, kind: type[A], id: UUID) -> A:
         stream = self._store.streams.get(id, [])

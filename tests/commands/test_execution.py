@@ -94,6 +94,15 @@ def test_a_lost_race_is_decided_again_with_what_the_winner_left(shop: Shop) -> N
     assert len(shop.naps) == 1
 
 
+def test_who_lost_a_race_queues_for_what_it_wanted_to_change(shop: Shop) -> None:
+    shop.given(BUSY)
+
+    shop.once_before_commit(lambda: shop.when(issue(OTHER_LINE_ID, 4)))
+    shop.when(issue(PART_LINE_ID, 2))
+
+    assert shop.store.queued == [sorted([TICKET_ID, ITEM_ID])]
+
+
 def test_stock_is_not_oversold_by_a_lost_race(shop: Shop) -> None:
     shop.given(BUSY)
 

@@ -57,6 +57,8 @@ def test_an_account_stands_for_a_person_that_fits_its_role(
         account_registered(role=role, mechanic_id=mechanic_id, customer_id=customer_id)
     ]
     assert account.active
+    assert (account.email, account.role) == ("account@example.com", role)
+    assert (account.mechanic_id, account.customer_id) == (mechanic_id, customer_id)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,11 @@ def upgrade() -> None:
         **OPTIONS,
     )
     op.create_table(
+        "contended",
+        sa.Column("originator_id", ID, primary_key=True),
+        **OPTIONS,
+    )
+    op.create_table(
         "subject_keys",
         sa.Column("subject_id", ID, primary_key=True),
         sa.Column("wrapped", BYTES),
