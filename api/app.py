@@ -170,9 +170,9 @@ def _translate(req: falcon.Request, resp: falcon.Response, error: Exception, _: 
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Taken):
         errors = [FieldError(f"/{error.field}", str(error))]
-    if isinstance(error, NotFound) and str(error.id) not in req.path.lower():
+    if isinstance(error, NotFound) and (field := _field_naming(error, req.context.operation)):
         # What the body names does not exist: the path is right, a field is not.
-        slug, errors = "invalid-fields", [FieldError(_pointer(req, error), str(error))]
+        slug, errors = "invalid-fields", [FieldError(f"/{field}", str(error))]
     problems.answer(
         req,
         resp,
@@ -185,10 +185,11 @@ def _translate(req: falcon.Request, resp: falcon.Response, error: Exception, _: 
     )
 
 
-def _pointer(req: falcon.Request, error: NotFound) -> str:
-    """Which field of the body names the missing thing."""
-    body = msgspec.json.decode(req.context.payload)
-    return next((f"/{name}" for name, value in body.items() if value == str(error.id)), "")
+def _field_naming(error: NotFound, operation: Operation) -> str | None:
+    """The field of the body that names the missing thing; `None` where the path does."""
+    field = f"{error.noun.partition(' ')[0]}_id"
+    in_body = operation.body is not None and field in operation.body.__struct_fields__
+    return field if in_body else None
 
 
 def _translate_falcon(

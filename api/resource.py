@@ -6,7 +6,7 @@ import hashlib
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -86,8 +86,9 @@ class Resource:
             expected_version=_if_match(req),
             key=_key(req, operation, actor, command),
         )
+        seen = parse_token(req)
         receipt = self.runtime.execute(command, context)
-        token = str(parse_token(req).seen_all(receipt.versions))
+        token = str(seen.seen_all(receipt.versions))
         resp.set_header("ETag", f'"{receipt.version}"')
         resp.set_header("Consistency-Token", token)
         if receipt.created:
@@ -180,6 +181,8 @@ class Resource:
     ) -> None:
         """One page, and the way to the next."""
         token = self.wait(req)
+        if listing.updated_after is not None:
+            listing = listing._replace(updated_after=_in_utc(listing.updated_after))
         if query.cursor is not None:
             listing = listing._replace(after=_position_in(listing, query.cursor))
         listed = self.runtime.queries.list(listing)
@@ -277,17 +280,31 @@ def _cursor(listing: Listing, key: tuple[Any, UUID]) -> str:
     return urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
+_Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_CURSOR_VALUES: dict[str, Any] = {
+    **dict.fromkeys(("created_at", "updated_at", "assigned_at"), Moment),
+    **dict.fromkeys(("ro_number", "version", "spare"), _Number),
+    "name": str,
+}
+"""By the column a list is sorted on."""
+
+
 def _position_in(listing: Listing, cursor: str) -> tuple[Any, UUID]:
+    shape: Any = tuple[str, bool, _CURSOR_VALUES[listing.sort], UUID]
     try:
         packed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        sort, descending, value, tie = msgspec.json.decode(
-            packed, type=tuple[str, bool, str | int, UUID]
-        )
+        sort, descending, value, tie = msgspec.json.decode(packed, type=shape)
         if (sort, descending) != (listing.sort, listing.descending):
             raise ValueError("another order")
-        if sort.endswith("_at"):
-            return msgspec.convert(value, datetime), tie
-        return value, tie
-    except (ValueError, msgspec.MsgspecError):
+        return value.astimezone(UTC) if isinstance(value, datetime) else value, tie
+    except (ValueError, OverflowError, msgspec.MsgspecError):
         message = "Expected the cursor of a page of this list in this order"
         raise InvalidFields([FieldError("/cursor", message)]) from None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        message = "Expected a moment in the years 1 to 9999 UTC"
+        raise InvalidFields([FieldError("/updated_after", message)]) from None

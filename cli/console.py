@@ -6,12 +6,20 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import click
 from rich.console import Console
+from sqlalchemy.exc import DBAPIError
 
+from api.validation import InvalidFields
+from domain.kernel import Refused
+from infrastructure.event_store.checks import Unfit
+from infrastructure.event_store.keyring import WrongMasterKey
+from infrastructure.migrations import MigrationLocked
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings, WrongSetting
+from projections.generations import NoViews
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -24,9 +32,7 @@ def settings() -> Settings:
     try:
         found = Settings.read()
     except WrongSetting as wrong:
-        for line in wrong.lines:
-            err.print(line, markup=False)
-        sys.exit(WRONG_SETTING)
+        _refuse(wrong)
     logging.basicConfig(
         level=found.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -37,11 +43,24 @@ def settings() -> Settings:
 @contextmanager
 def runtime(found: Settings | None = None) -> Iterator[Runtime]:
     """A runtime for one command; what cannot work is one line and exit code 1."""
-    opened = open_runtime(found or settings())
+    try:
+        opened = open_runtime(found or settings())
+    except WrongSetting as wrong:
+        _refuse(wrong)
     try:
         yield opened
+    except DBAPIError as error:
+        raise fail(f"the database: {error.orig}") from error
+    except (Unfit, NoViews, MigrationLocked, WrongMasterKey, Refused, InvalidFields) as error:
+        raise fail(str(error)) from error
     finally:
         opened.close()
+
+
+def _refuse(wrong: WrongSetting) -> NoReturn:
+    for line in wrong.lines:
+        err.print(line, markup=False)
+    sys.exit(WRONG_SETTING)
 
 
 def fail(message: str) -> click.ClickException:

@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from typing import Any
 
 import click
-from gunicorn.app.base import BaseApplication
 
-from api.app import create_app
 from cli import console
 from cli.accounts import create
 from cli.demo import SMALL, seed
 from domain.account import Role
-from infrastructure.event_store.checks import Unfit, check
+from infrastructure.event_store.checks import check
 from infrastructure.preparing import prepare
-from infrastructure.runtime import Runtime, open_runtime
-from infrastructure.settings import Settings
+from infrastructure.runtime import Runtime
 from workers import worker as background
 
 ADMIN_EMAIL = "admin@shop.example"
-GRACE_SECONDS = 20
-KEEPALIVE_SECONDS = 15
-
-
-class Server(BaseApplication):
-    """Gunicorn, told what to do by our settings."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._runtime: Runtime | None = None
-        super().__init__()
-
-    def load_config(self) -> None:
-        settings = self._settings
-        options: dict[str, Any] = dict(
-            bind=f"{settings.host}:{settings.port}",
-            workers=1 if settings.embedded else settings.web_concurrency,
-            worker_class="gthread",
-            threads=settings.web_threads,
-            graceful_timeout=GRACE_SECONDS,
-            keepalive=KEEPALIVE_SECONDS,
-            loglevel=settings.log_level.lower(),
-            worker_exit=self._exit,
-            # Answers come from this program alone; the version of the server is nobody's business.
-            proc_name="mechanic-shop",
-        )
-        for name, value in options.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Any:
-        """In each worker process, after the fork."""
-        self._runtime = open_runtime(self._settings)
-        self._runtime.start()
-        return create_app(self._runtime)
-
-    def _exit(self, server: object, worker: object) -> None:
-        if self._runtime is not None:
-            self._runtime.close()
 
 
 @click.command()
@@ -73,6 +32,10 @@ def serve() -> None:
             _must_be_fit(runtime)
         url = f"http://{settings.host}:{settings.port}"
         console.out.print(f"{settings.shop_name} at {url}  (docs: {url}/docs)", markup=False)
+    # Gunicorn reads this one by itself, on import, and fails over what is not a number.
+    os.environ.pop("WEB_CONCURRENCY", None)
+    from cli.server import Server
+
     Server(settings).run()
 
 
@@ -97,11 +60,11 @@ def migrate() -> None:
 
 
 def _must_be_fit(runtime: Runtime) -> None:
-    try:
-        for warning in check(runtime.database):
-            console.err.print(f"WARNING: {warning}", markup=False)
-    except Unfit as unfit:
-        raise console.fail(str(unfit)) from None
+    """Raises `Unfit`, and `WrongMasterKey` before a wrong one can do harm."""
+    for warning in check(runtime.database):
+        console.err.print(f"WARNING: {warning}", markup=False)
+    runtime.keyring.claim_id("", "")
+    runtime.generations.live()
 
 
 def _first_start(runtime: Runtime) -> None:

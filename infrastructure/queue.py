@@ -16,8 +16,10 @@ from rq import Queue
 ADVANCE = "workers.jobs.advance"
 """By name: entry points are never imported."""
 QUEUE = "views"
-JOB_TIMEOUT_SECONDS = 60
 PAUSE_SECONDS = 2.0
+NO_TIMEOUT = -1
+"""A nudge's job ends by itself; RQ's alarm would strike in the middle of SQL."""
+FAILURE_SECONDS = 3600
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,9 @@ class Nudge:
             return
         try:
             if self._queue.count == 0:
-                self._queue.enqueue(ADVANCE, job_timeout=JOB_TIMEOUT_SECONDS, result_ttl=0)
+                self._queue.enqueue(
+                    ADVANCE, job_timeout=NO_TIMEOUT, result_ttl=0, failure_ttl=FAILURE_SECONDS
+                )
         except RedisError as error:
             log.warning("the queue is away (%s); the workers' clock takes over", error)
             self._silent_until = now + PAUSE_SECONDS

@@ -92,7 +92,7 @@ class RedisCache:
         if self._silent:
             return
         keys = [_mark_key(generation), _key(generation, key)]
-        arguments = [entry.position, _value(entry), LIFETIME_SECONDS, *kinds]
+        arguments: list[Any] = [entry.position, _value(entry), LIFETIME_SECONDS, *kinds]
         try:
             self._fill(keys=keys, args=arguments)
         except RedisError as error:
@@ -111,9 +111,10 @@ class RedisCache:
             return
         keys = [_mark_key(generation), *(_key(generation, key) for key in entries)]
         values = [_value(entry) for entry in entries.values()]
-        places = [before, after, LIFETIME_SECONDS, MARK_SECONDS, len(kinds)]
+        arguments: list[Any] = [before, after, LIFETIME_SECONDS, MARK_SECONDS]
+        arguments += [len(kinds), *sorted(kinds), *values]
         try:
-            self._publish(keys=keys, args=[*places, *sorted(kinds), *values])
+            self._publish(keys=keys, args=arguments)
         except RedisError as error:
             self._away(error)
 

@@ -76,7 +76,13 @@ class Difference:
                 if any(sums)
             ]
             if deltas:
-                connection.execute(upsert(where[total.table], dialect, add=True), deltas)
+                table = where[total.table]
+                connection.execute(upsert(table, dialect, add=True), deltas)
+                # A sum over nothing is no row, as in GROUP BY, whatever the batches were.
+                nothing = [table.c[name] == 0 for name in total.sums]
+                groups = [tuple(delta[name] for name in total.by) for delta in deltas]
+                among = tuple_(*table.primary_key).in_(groups)
+                connection.execute(delete(table).where(among, *nothing))
 
 
 @cache

@@ -16,6 +16,10 @@ from projections.views import fingerprint
 REMEMBERED_SECONDS = 1.0
 
 
+class NoViews(LookupError):
+    """The views were never made: the database is not prepared."""
+
+
 class Live(NamedTuple):
     """The generation being served, and how far it had come when looked at."""
 
@@ -32,13 +36,13 @@ class Generations:
         self._known: tuple[float, int] | None = None
 
     def live(self) -> int:
-        """Its number. Raises `LookupError` before the first migration."""
+        """Its number. Raises `NoViews` before the first migration."""
         now = time.monotonic()
         if self._known is None or now - self._known[0] > REMEMBERED_SECONDS:
             with self._connections.reading() as connection:
                 found = self._find(connection)
             if found is None:
-                raise LookupError("there are no views yet: run `mechanic-shop migrate`")
+                raise NoViews("there are no views yet: run `mechanic-shop migrate`")
             self._known = now, found.generation
         return self._known[1]
 

@@ -31,7 +31,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Unshowable(Exception):
-    """The rows of some stream cannot be made, or the database does not take them."""
+    """Rows of the batch from `position` on cannot be made, or the database refuses them."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.position = position
 
 
 class Stream:
@@ -77,7 +81,7 @@ class Runner:
             before, batch = row.position, self._feed.read(row.position, limit)
             streams: dict[UUID, Stream] = {}
             if batch:
-                with _unshowable():
+                with _unshowable(batch[0].position):
                     streams, difference = self._fold(connection, generation, batch, fault)
                     difference.write(connection, generation)
                 position = dict(of=generation, position=batch[-1].position)
@@ -101,7 +105,10 @@ class Runner:
         shown = [entry for entry in batch if _kind(entry) in FOLDS]
         streams = self._load(connection, generation, {e.originator_id: _kind(e) for e in shown})
         difference, parked = Difference(), []
-        decoded = [fault] * len(shown) if fault else self._decode(shown)
+        decoded = self._decode(shown)
+        # Unless another runner has been there since.
+        if fault is not None and fault.position == batch[0].position:
+            decoded = [fault] * len(shown)
         for entry, recorded in zip(shown, decoded, strict=True):
             stream = streams[entry.originator_id]
             if stream.parked is not None or entry.originator_version <= stream.version:
@@ -185,16 +192,16 @@ class Runner:
 
 
 @contextmanager
-def _unshowable() -> Iterator[None]:
+def _unshowable(position: int) -> Iterator[None]:
     """Tells rows that cannot be made or do not fit from a database that fails."""
     try:
         yield
     except (DataError, IntegrityError) as error:
-        raise Unshowable(str(error.orig)) from error
+        raise Unshowable(str(error.orig), position) from error
     except DBAPIError:
         raise
     except Exception as error:
-        raise Unshowable(f"{type(error).__name__}: {error}") from error
+        raise Unshowable(f"{type(error).__name__}: {error}", position) from error
 
 
 def body_key(kind: str, id: UUID) -> str:

@@ -23,6 +23,9 @@ from sqlalchemy import (
 
 from projections.sql import TABLE_OPTIONS, Bytes, Id, Instant
 
+FOLDED_MAX = 3 * 64
+"""Characters of a text of up to 64 once case is folded: one may become three."""
+
 bookkeeping = MetaData()
 
 generations = Table(
@@ -77,11 +80,11 @@ def tables(generation: int) -> dict[str, Table]:
     named(
         "vehicles",
         Column("vin", String(17), nullable=False),
-        Column("plate", String(64), nullable=False),
+        Column("plate", String(FOLDED_MAX), nullable=False),
         _index("vehicles", "vin"),
         _index("vehicles", "plate"),
     )
-    named("inventory", Column("part_number", String(64), nullable=False))
+    named("inventory", Column("part_number", String(FOLDED_MAX), nullable=False))
     resource(
         "tickets",
         Column("ro_number", BigInteger, nullable=False),
@@ -121,7 +124,7 @@ def tables(generation: int) -> dict[str, Table]:
         Column("id", Id, primary_key=True),
         Column("low", Boolean, nullable=False),
         Column("spare", BigInteger, nullable=False),
-        Column("part_number", String(64), nullable=False),
+        Column("part_number", String(FOLDED_MAX), nullable=False),
         Column("body", Bytes, nullable=False),
         _index("stock_levels", "spare", "id"),
     )

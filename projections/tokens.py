@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -30,20 +31,25 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
 
     def seen_all(self, versions: Mapping[UUID, int]) -> Token:
         """This token and what a write has just made."""
-        return Token(self.position, _newest({**self.versions, **versions}))
+        return Token(self.position, _newest(self.versions, versions))
 
     def seen(self, position: int, id: UUID | None = None, version: int = 0) -> Token:
         """This token and what a read has just shown."""
         shown = {id: version} if id is not None and version else {}
-        return Token(max(self.position, position), _newest({**self.versions, **shown}))
+        return Token(max(self.position, position), _newest(self.versions, shown))
 
 
-def _newest(versions: dict[UUID, int]) -> dict[UUID, int]:
+def _newest(known: Mapping[UUID, int], seen: Mapping[UUID, int]) -> dict[UUID, int]:
+    """What was seen last stands last; what was seen longest ago is forgotten first."""
+    versions = {id: version for id, version in known.items() if id not in seen}
+    versions |= {id: max(version, known.get(id, 0)) for id, version in seen.items()}
     return dict(list(versions.items())[-VERSIONS_MAX:])
 
 
 NOTHING_SEEN = Token()
-_decode = msgspec.msgpack.Decoder(tuple[int, list[tuple[bytes, int]]]).decode
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Versions = Annotated[list[tuple[bytes, Number]], msgspec.Meta(max_length=VERSIONS_MAX)]
+_decode = msgspec.msgpack.Decoder(tuple[Number, Versions]).decode
 
 
 def parse(text: str | None) -> Token:

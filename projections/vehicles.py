@@ -106,7 +106,7 @@ def rows(view: VehicleView) -> Iterator[Row]:
             owner_id=view.customer_id,
             vin=view.vin,
             plate=(view.plate or "").casefold(),
-            name=f"{view.make} {view.model}".casefold()[:NAME_MAX],
+            name=f"{view.make} {view.model}".casefold()[:200],
             archived=view.archived,
             created_at=view.created_at,
             updated_at=view.updated_at,

@@ -48,6 +48,10 @@ class Server:
     def _command(self) -> list[str]:
         raise NotImplementedError
 
+    def _environment(self) -> dict[str, str] | None:
+        """`None`: that of the tests."""
+        return None
+
     def _ping(self) -> None:
         """Raise unless the server answers."""
         raise NotImplementedError
@@ -73,6 +77,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self._environment(),
                 preexec_fn=_die_with(os.getpid()),
             )
         atexit.register(self.kill)

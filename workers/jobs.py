@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from infrastructure.runtime import Runtime
 
-_runtime: Runtime | None = None
+
+@dataclass
+class Here:
+    """What this process lends its jobs; `busy` while one of them talks to the database."""
+
+    runtime: Runtime
+    stopping: Callable[[], bool]
+    busy: bool = False
 
 
-def use(runtime: Runtime) -> None:
-    """Give this process's jobs their runtime, before the first of them runs."""
-    global _runtime
-    _runtime = runtime
+_here: Here | None = None
+
+
+def use(here: Here) -> None:
+    """Before the first job runs."""
+    global _here
+    _here = here
 
 
 def advance() -> bool:
@@ -18,11 +31,15 @@ def advance() -> bool:
 
     The job carries no event: it is only a nudge. What is new, the sequencer and the runner
     ask the database; how far they got, they write beside the rows. With more to do it
-    enqueues itself again, so that no job runs into its time limit.
+    enqueues itself again, so that one job never keeps the worker from being asked to stop.
     """
-    if _runtime is None:
+    if _here is None:
         raise RuntimeError("jobs run in `mechanic-shop worker`, which gives them their runtime")
-    more = _runtime.advance()
+    _here.busy = True
+    try:
+        more = _here.runtime.advance(stopping=_here.stopping)
+    finally:
+        _here.busy = False
     if more:
-        _runtime.nudge()
+        _here.runtime.nudge()
     return more

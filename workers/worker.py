@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import signal
-import time
-from types import FrameType
-from typing import Any
+from threading import Event
 
+from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
+from rq.job import Job
 
 from infrastructure.advancing import BackgroundAdvance
 from infrastructure.queue import QUEUE
@@ -17,6 +18,9 @@ from infrastructure.runtime import Runtime
 from workers import jobs
 
 REDIS_PAUSE_SECONDS = 2.0
+LISTEN_SECONDS = 3
+SILENCE_SECONDS_MAX = 5
+"""How long a worker believes in a Redis that says nothing."""
 
 log = logging.getLogger(__name__)
 
@@ -26,37 +30,61 @@ class NudgedWorker(SimpleWorker):
     Redis every two seconds where RQ would wait up to a minute."""
 
     max_connection_wait_time = REDIS_PAUSE_SECONDS
+    dequeue_timeout = LISTEN_SECONDS
+    connection_timeout = SILENCE_SECONDS_MAX
 
+    def __init__(self, redis: Redis, stopping: Event) -> None:
+        super().__init__([Queue(QUEUE, connection=redis)])
+        self._stopping = stopping
 
-class Stop(Exception):
-    """The process was asked to end while it was not in a job."""
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        super().execute_job(job, queue)
+        if self._stopping.is_set():
+            raise StopRequested
+
+    def subscribe(self) -> None:
+        """Nobody commands this worker through Redis, so no thread needs to listen for it."""
+
+    def _install_signal_handlers(self) -> None:
+        """Ours are there already: RQ's ask Redis what to do, which may be away."""
 
 
 def run(runtime: Runtime) -> None:
     """Work until SIGTERM or SIGINT. While Redis is away, the clock keeps the views moving."""
-    if runtime.redis is None:
+    if runtime.settings.redis_url is None:
         raise ValueError("embedded mode needs no worker: `mechanic-shop serve` does it all")
-    jobs.use(runtime)
+    stopping = Event()
+    here = jobs.Here(runtime, stopping.is_set)
+
+    def stop(*_: object) -> None:
+        asked_before = stopping.is_set()
+        stopping.set()
+        if not here.busy and not asked_before:
+            raise StopRequested
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    jobs.use(here)
     clock = BackgroundAdvance(runtime.advance)
-    clock.start()
-    runtime.chores.start()
     try:
-        signal.signal(signal.SIGTERM, _stop)
-        while True:
-            try:
-                worker = NudgedWorker([Queue(QUEUE, connection=runtime.redis)])
-                worker.work(logging_level="WARNING", with_scheduler=False)
-                return
-            except RedisError as error:
-                log.warning("Redis is away (%s); the clock keeps the views moving", error)
-                signal.signal(signal.SIGTERM, _stop)
-                time.sleep(REDIS_PAUSE_SECONDS)
-    except (Stop, KeyboardInterrupt):
-        return
+        clock.start()
+        runtime.chores.start()
+        # RQ gives its connections a timeout far too long for anybody else.
+        with Redis.from_url(runtime.settings.redis_url) as redis:
+            while not stopping.is_set():
+                _listen(redis, stopping)
+    except StopRequested:
+        pass
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         runtime.chores.stop()
         clock.stop()
 
 
-def _stop(number: int, frame: FrameType | None) -> Any:
-    raise Stop
+def _listen(redis: Redis, stopping: Event) -> None:
+    """Do what is on the queue until Redis goes away or the process is asked to stop."""
+    try:
+        NudgedWorker(redis, stopping).work(logging_level="WARNING")
+    except RedisError as error:
+        log.warning("Redis is away (%s); the clock keeps the views moving", error)
+    stopping.wait(REDIS_PAUSE_SECONDS)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from commands.store import Collision, Key, KeyReused
+from commands.store import Key, KeyReused
 from infrastructure.database import Database
 from infrastructure.event_store.faults import is_duplicate
 from infrastructure.event_store.tables import idempotency_keys
@@ -19,12 +19,7 @@ SWEEP_BATCH = 500
 _keys = idempotency_keys.c
 _insert = insert(idempotency_keys)
 _select = select(idempotency_keys).where(_keys.scope == bindparam("key_scope"))
-_take_over = (
-    update(idempotency_keys)
-    .where(_keys.scope == bindparam("key_scope"), _keys.expires_at == bindparam("expired_at"))
-    .values(outcome=None)
-)
-_answer = update(idempotency_keys).where(_keys.scope == bindparam("key_scope"))
+_update = update(idempotency_keys).where(_keys.scope == bindparam("key_scope"))
 _expired = select(_keys.scope).where(_keys.expires_at <= bindparam("now")).limit(SWEEP_BATCH)
 _sweep = delete(idempotency_keys).where(
     _keys.scope == bindparam("key_scope"), _keys.expires_at <= bindparam("now")
@@ -52,13 +47,10 @@ class IdempotencyKeys:
             except DBAPIError as error:
                 if not is_duplicate(error):
                     raise
-            stored = connection.execute(_select, dict(key_scope=key.scope)).one_or_none()
-            if stored is None:
-                raise Collision("the key was swept away just now")
+            # The failed insert holds the row: nobody sweeps it away or takes it over now.
+            stored = connection.execute(_select, dict(key_scope=key.scope)).one()
             if stored.expires_at <= now:
-                taking = row | dict(key_scope=key.scope, expired_at=stored.expires_at)
-                if connection.execute(_take_over, taking).rowcount != 1:
-                    raise Collision("another request took the expired key")
+                connection.execute(_update, dict(row, key_scope=key.scope, outcome=None))
                 return None
         if stored.fingerprint != key.fingerprint:
             raise KeyReused("this idempotency key was used for another payload")
@@ -67,7 +59,7 @@ class IdempotencyKeys:
 
     def answer(self, key: Key, outcome: bytes) -> None:
         with self._database.transaction() as connection:
-            connection.execute(_answer, dict(key_scope=key.scope, outcome=outcome))
+            connection.execute(_update, dict(key_scope=key.scope, outcome=outcome))
 
     def sweep(self) -> int:
         """Delete expired keys, a few at a time; how many there were."""

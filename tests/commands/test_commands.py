@@ -14,6 +14,7 @@ import pytest
 import commands
 from commands import kernel
 from commands.kernel import NEW_ID, Command, handles, outside_fields
+from commands.tickets import IssuePart
 
 for module in pkgutil.iter_modules(commands.__path__):
     importlib.import_module(f"commands.{module.name}")
@@ -66,8 +67,8 @@ def test_a_command_says_what_it_does(command: type[Command]) -> None:
     assert (command.__doc__ or "").strip()
 
 
-def numbers(kind: Any) -> list[msgspec.inspect.Type]:
-    described = msgspec.inspect.type_info(kind)
+def kinds_of(field_type: Any) -> list[msgspec.inspect.Type]:
+    described = msgspec.inspect.type_info(field_type)
     members = described.types if isinstance(described, msgspec.inspect.UnionType) else (described,)
     return [m.type if isinstance(m, msgspec.inspect.Metadata) else m for m in members]
 
@@ -79,7 +80,7 @@ def test_what_clients_send_has_limits(command: type[Command]) -> None:
     for field in msgspec.structs.fields(command):
         if field.name in outside_fields(command):
             continue
-        for described in numbers(field.type):
+        for described in kinds_of(field.type):
             match described:
                 case msgspec.inspect.StrType(max_length=limit, pattern=pattern):
                     bounded = limit is not None or (pattern or "").count("{17}") == 1
@@ -96,8 +97,6 @@ def test_what_clients_send_has_limits(command: type[Command]) -> None:
 
 
 def test_an_unknown_field_is_refused() -> None:
-    from commands.tickets import IssuePart
-
     ids = dict.fromkeys(("ticket_id", "line_id", "inventory_id"), UUID(int=1))
     with pytest.raises(msgspec.ValidationError, match="unknown field"):
         msgspec.convert({**ids, "quantity": 1, "unit_price_cents": 1}, IssuePart)

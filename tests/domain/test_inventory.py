@@ -47,6 +47,7 @@ def test_changed_details_are_recorded_whole() -> None:
     item.change_details(item_details(reorder_point=7))
 
     assert item.emitted == [item_changed(reorder_point=7)]
+    assert item.details == item_details(reorder_point=7)
 
 
 def test_a_price_change_is_recorded() -> None:
@@ -115,6 +116,14 @@ def test_an_adjustment_moves_the_quantity_for_a_reason(
             note="seen at the yearly count",
         )
     ]
+
+
+def test_so_many_units_are_kept_of_an_item_and_not_one_more() -> None:
+    item = given(InventoryItem, ADDED)
+
+    item.receive(QUANTITY_MAX)
+
+    assert item.quantity_on_hand == QUANTITY_MAX
 
 
 def test_a_discontinued_item_sells_returns_and_counts_what_is_left() -> None:

@@ -25,6 +25,7 @@ def test_changed_details_are_recorded_whole() -> None:
     mechanic.change_details(mechanic_details(labor_rate_cents=15_000))
 
     assert mechanic.emitted == [mechanic_changed(labor_rate_cents=15_000)]
+    assert mechanic.details() == mechanic_details(labor_rate_cents=15_000)
 
 
 def test_details_that_stay_the_same_are_no_event() -> None:

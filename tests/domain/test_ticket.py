@@ -56,6 +56,7 @@ def test_a_ticket_is_opened_with_all_details() -> None:
         ticket_opened(priority=Priority.HIGH, odometer_in=50_000, key_tag="7")
     ]
     assert (ticket.status, ticket.details) == (Status.OPEN, details)
+    assert (ticket.customer_id, ticket.vehicle_id) == (CUSTOMER_ID, VEHICLE_ID)
 
 
 def test_changed_details_are_recorded_whole() -> None:
@@ -64,6 +65,7 @@ def test_changed_details_are_recorded_whole() -> None:
     ticket.change_details(ticket_details(key_tag="7"))
 
     assert ticket.emitted == [ticket_changed(key_tag="7")]
+    assert ticket.details == ticket_details(key_tag="7")
 
 
 def test_details_that_stay_the_same_are_no_event() -> None:
@@ -95,6 +97,7 @@ def test_an_assigned_mechanic_is_removed() -> None:
     ticket.remove(MECHANIC_ID)
 
     assert ticket.emitted == [mechanic_removed()]
+    assert ticket.mechanic_ids == []
 
 
 def test_a_mechanic_who_is_not_assigned_is_not_removed() -> None:

@@ -51,6 +51,7 @@ def test_changed_details_are_recorded_whole() -> None:
     vehicle.change_details(vehicle_details(vin=OTHER_VIN, color="red"))
 
     assert vehicle.emitted == [vehicle_changed(vin=OTHER_VIN, color="red")]
+    assert vehicle.details == vehicle_details(vin=OTHER_VIN, color="red")
 
 
 def test_details_that_stay_the_same_are_no_event() -> None:

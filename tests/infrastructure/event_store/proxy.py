@@ -43,8 +43,12 @@ class Proxy:
 
         self._cut = cut
 
-    def close(self) -> None:
+    def refuse(self) -> None:
+        """Take no more connections; those there are stay."""
         _close(self._listener)
+
+    def close(self) -> None:
+        self.refuse()
         assert self._cut is None, "the COMMIT to be cut never came along"
 
     def _accept(self) -> None:

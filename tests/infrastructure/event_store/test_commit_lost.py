@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from threading import Thread
 
 import pytest
 from sqlalchemy import make_url
@@ -105,6 +107,7 @@ def test_a_transaction_that_wrote_nothing_needs_no_answer(
 ) -> None:
     add_item(cut_store)
     proxy.cut_next_commit(forward=False)
+    proxy.refuse()
 
     assert on_hand(cut_store) == 0
 
@@ -125,9 +128,21 @@ def test_other_writers_are_told(through_proxy: Database, proxy: Proxy) -> None:
     write()
 
 
-def test_a_server_that_is_not_there_is_no_lost_race(database: Database, proxy: Proxy) -> None:
-    proxy.close()
-    gone = event_store(Database(database.url.set(port=proxy.port)))
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_server_that_cannot_be_connected_to_is_no_lost_race(
+    database: Database, listens: bool
+) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    gone = Database(database.url.set(port=listener.getsockname()[1]))
+
+    def hang_up() -> None:
+        while True:
+            listener.accept()[0].close()
+
+    if listens:
+        Thread(target=hang_up, daemon=True).start()
+    else:
+        listener.close()
 
     with pytest.raises(OperationalError):
-        add_item(gone)
+        add_item(event_store(gone))

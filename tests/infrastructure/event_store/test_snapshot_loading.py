@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -138,3 +139,14 @@ def test_the_topic_follows_fields_and_code() -> None:
     assert snapshot_topic(first()) == snapshot_topic(unchanged())
     assert len({snapshot_topic(kind()) for kind in (first, other_field, other_code)}) == 3
     assert snapshot_topic(InventoryItem).startswith("inventory@")
+
+
+def test_the_topic_follows_what_the_fields_hold() -> None:
+    def basket(*fields: tuple[str, type]) -> Any:
+        line = msgspec.defstruct("Line", fields)
+        lines = [("lines", list[line])]  # type: ignore[valid-type]
+        return msgspec.defstruct("Basket", lines, bases=(Aggregate,), kw_only=True)
+
+    one, same, other = basket(("count", int)), basket(("count", int)), basket(("count", float))
+
+    assert snapshot_topic(one) == snapshot_topic(same) != snapshot_topic(other)

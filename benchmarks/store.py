@@ -1,0 +1,36 @@
+"""`python -m benchmarks.store [name ...]`: the event store, measured."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import append, library, lag, reading, replay
+from benchmarks.measure import say
+from benchmarks.servers import subjects
+from benchmarks.writers import Writers
+
+BENCHMARKS = {
+    "append": append.measure,
+    "library": library.measure,
+    "lag": lag.measure,
+    "replay": replay.measure,
+    "reading": reading.measure,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the benchmarks named, or all; their results go to results.md."""
+    if unknown := set(names) - BENCHMARKS.keys():
+        say(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+        return 2
+    writers = Writers()
+    with subjects() as found:
+        for subject in found:
+            for name in names or BENCHMARKS:
+                BENCHMARKS[name](subject, writers)
+    writers.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

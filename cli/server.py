@@ -1,0 +1,52 @@
+"""The HTTP server around the application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from api.app import create_app
+from infrastructure.runtime import Runtime, open_runtime
+from infrastructure.settings import Settings
+
+GRACE_SECONDS = 20
+KEEPALIVE_SECONDS = 15
+
+
+class Server(BaseApplication):
+    """Gunicorn, told what to do by our settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._runtime: Runtime | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings = self._settings
+        options: dict[str, Any] = dict(
+            bind=f"{settings.host}:{settings.port}",
+            workers=1 if settings.embedded else settings.web_concurrency,
+            worker_class="gthread",
+            threads=settings.web_threads,
+            graceful_timeout=GRACE_SECONDS,
+            keepalive=KEEPALIVE_SECONDS,
+            loglevel=settings.log_level.lower(),
+            worker_exit=self._exit,
+            # Answers come from this program alone; the version of the server is nobody's business.
+            proc_name="mechanic-shop",
+            # It would lie in the home directory, where the next server takes it away.
+            control_socket_disable=True,
+        )
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """In each worker process, after the fork."""
+        self._runtime = open_runtime(self._settings)
+        self._runtime.start()
+        return create_app(self._runtime)
+
+    def _exit(self, server: object, worker: object) -> None:
+        if self._runtime is not None:
+            self._runtime.close()
