@@ -9,7 +9,7 @@ from typing import Any
 import falcon
 import msgspec
 from falcon.media import JSONHandler
-from sqlalchemy.exc import OperationalError, TimeoutError
+from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from api import (
     accounts,
@@ -112,6 +112,7 @@ PROBLEM: dict[type[Exception], str] = {
     KeyReused: "key-reused",
     ProjectionBehind: "projection-behind",
     OperationalError: "unavailable",
+    InterfaceError: "unavailable",
     TimeoutError: "unavailable",
     CommitUnknown: "unavailable",
     Exception: "internal",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import get_origin
 
 import falcon
 
@@ -67,7 +66,7 @@ class Described:
             "operationId": facts.operation_id(one),
             "tags": [facts.tag(one)],
             "summary": one.summary,
-            "description": "\n\n".join(filter(None, [one.description, facts.who(one)])),
+            "description": "\n\n".join(filter(None, self._told(one))),
             "security": [] if one.allow is None else [{"bearerAuth": []}],
             "x-roles": facts.roles(one),
             "parameters": [*_in_path(one), *self._in_query(one), *_in_headers(one)],
@@ -75,6 +74,10 @@ class Described:
         if one.body is not None:
             described["requestBody"] = self._body(one)
         return described | {"responses": self._responses(one)}
+
+    def _told(self, one: Operation) -> list[str]:
+        query = self.schemas.of_query(one.params) if one.params is not None else {}
+        return [one.description, query.get("description", ""), facts.who(one)]
 
     def _in_query(self, one: Operation) -> Iterator[Schema]:
         if one.params is None:
@@ -157,6 +160,6 @@ def _in_headers(one: Operation) -> Iterator[Schema]:
         names += ["PreferRepresentation", "ConsistencyToken"]
     elif facts.reads(one):
         names += ["ConsistencyToken", "IfNoneMatch"]
-        names += ["PreferWait"] if get_origin(one.returns) is list else []
+        names += ["PreferWait"] if facts.waits(one) else []
     for name in names:
         yield {"$ref": f"#/components/parameters/{name}"}

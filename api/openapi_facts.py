@@ -51,6 +51,11 @@ def reads(one: Operation) -> bool:
     return one.method == "GET" and one.allow is not None and one.media_type == falcon.MEDIA_JSON
 
 
+def waits(one: Operation) -> bool:
+    """Whether it is made of many streams, so that it waits for the views, not for one stream."""
+    return reads(one) and one.params is not None and not one.path.endswith("}")
+
+
 def conditional(one: Operation) -> bool:
     """Whether it writes to something that has a version already, which If-Match may name."""
     return one.command is not None and (bool(one.path_params) or one.method != "POST")
@@ -74,7 +79,7 @@ def headers_given(one: Operation) -> list[str]:
         names += ["ETag", "Consistency-Token", *(["Location"] if one.creates else [])]
     elif reads(one):
         names += ["ETag", "Consistency-Token", "Feed-Position"]
-        names += ["Link"] if get_origin(one.returns) is list else []
+        names += ["Link"] if waits(one) and get_origin(one.returns) is list else []
     return names
 
 
@@ -95,7 +100,7 @@ def problems(one: Operation) -> dict[int, list[str]]:
         found |= {"unauthorized", "forbidden"} if limited else {"unauthorized"}
     if one.path_params:
         found.add("not-found")
-    if reads(one) and get_origin(one.returns) is list:
+    if waits(one):
         found.add("projection-behind")
     if one.body is not None:
         found |= {"unreadable", "too-large", "unsupported-media-type"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -15,6 +14,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
+from api import cursors
 from api.gate import Forbidden, NoSuchThing
 from api.operation import Operation, Scope, WriteAnswer
 from api.validation import FieldError, InvalidFields
@@ -184,11 +184,11 @@ class Resource:
         if listing.updated_after is not None:
             listing = listing._replace(updated_after=_in_utc(listing.updated_after))
         if query.cursor is not None:
-            listing = listing._replace(after=_position_in(listing, query.cursor))
+            listing = listing._replace(after=cursors.read(listing, query.cursor))
         listed = self.runtime.queries.list(listing)
         link = None
         if listed.next_key is not None:
-            cursor = _cursor(listing, listed.next_key)
+            cursor = cursors.made(listing, listed.next_key)
             link = f"{req.path}?{urlencode({**req.params, 'cursor': cursor}, doseq=True)}"
             resp.set_header("Link", f'<{link}>; rel="next"')
         resp.set_header("Consistency-Token", str(token.seen(listed.position)))
@@ -273,33 +273,6 @@ def _key(
         scope=hashlib.sha256(scope.encode()).digest(),
         fingerprint=hashlib.sha256(req.path.encode() + b"\0" + req.context.payload).digest(),
     )
-
-
-def _cursor(listing: Listing, key: tuple[Any, UUID]) -> str:
-    packed = msgspec.json.encode([listing.sort, listing.descending, *key])
-    return urlsafe_b64encode(packed).rstrip(b"=").decode()
-
-
-_Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-_CURSOR_VALUES: dict[str, Any] = {
-    **dict.fromkeys(("created_at", "updated_at", "assigned_at"), Moment),
-    **dict.fromkeys(("ro_number", "version", "spare"), _Number),
-    "name": str,
-}
-"""By the column a list is sorted on."""
-
-
-def _position_in(listing: Listing, cursor: str) -> tuple[Any, UUID]:
-    shape: Any = tuple[str, bool, _CURSOR_VALUES[listing.sort], UUID]
-    try:
-        packed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        sort, descending, value, tie = msgspec.json.decode(packed, type=shape)
-        if (sort, descending) != (listing.sort, listing.descending):
-            raise ValueError("another order")
-        return value.astimezone(UTC) if isinstance(value, datetime) else value, tie
-    except (ValueError, OverflowError, msgspec.MsgspecError):
-        message = "Expected the cursor of a page of this list in this order"
-        raise InvalidFields([FieldError("/cursor", message)]) from None
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import append, library, lag, reading, replay
+from benchmarks import append, lag, library, reading, replay
 from benchmarks.measure import say
 from benchmarks.servers import subjects
 from benchmarks.writers import Writers

@@ -57,6 +57,8 @@ def _remember(barrier: Any) -> None:
 def _write(case: Case, url: str, threads: int, events: int, seconds: float) -> int:
     with ThreadPoolExecutor(threads) as pool:
         commits = list(pool.map(lambda _: case(url, events), range(threads)))
+        # The first one connects and compiles.
+        list(pool.map(lambda commit: commit(), commits))
         ready = Barrier(threads)
         _together.wait(START_SECONDS_MAX)
         counts = list(pool.map(lambda commit: _until(commit, ready, seconds), commits))

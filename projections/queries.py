@@ -115,18 +115,18 @@ class Queries:
     def wait_for(self, token: Token, seconds: float) -> None:
         """Until the live views have come as far as the token. Raises `ProjectionBehind`."""
         deadline = time.monotonic() + seconds
+        needed, unplaced = token.position, dict(token.versions)
         while True:
-            if self._reached(token):
+            for id, version in list(unplaced.items()):
+                if (position := self._position_of(id, version)) is None:
+                    break
+                needed = max(needed, position)
+                del unplaced[id]
+            if not unplaced and needed <= self.position():
                 return
             if time.monotonic() >= deadline:
                 raise ProjectionBehind
             time.sleep(POLL_SECONDS)
-
-    def _reached(self, token: Token) -> bool:
-        needed = [self._position_of(id, version) for id, version in token.versions.items()]
-        if None in needed:
-            return False
-        return max(token.position, *(n for n in needed if n), 0) <= self.position()
 
     def position(self) -> int:
         """How far the views that are served here have come."""

@@ -185,6 +185,9 @@ class Shop(Client):
     def as_account(self, account_id: str, role: str) -> Client:
         return Client(self._http, self.authorization(account_id, Role(role)))
 
+    def with_access_token(self, access_token: str) -> Client:
+        return Client(self._http, f"Bearer {access_token}")
+
     def nobody(self) -> Client:
         """A client without an access token."""
         return Client(self._http, None)

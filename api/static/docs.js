@@ -91,7 +91,7 @@ class Page {
     return candidates.filter(Boolean).flatMap((candidate) => {
       const found = this.resolve(candidate);
       if (!found.properties || seen.has(found.title)) return [];
-      const title = element("summary", {}, code(found.title));
+      const title = element("summary", {}, code(found.title || "page"));
       const inside = this.fields(found, seen);
       return [element("details", {}, title, ...inside)];
     });

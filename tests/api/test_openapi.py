@@ -186,9 +186,14 @@ def test_headers_are_said_where_they_count() -> None:
     assert "If-Match" not in names("POST /v1/tickets")
     assert not {"Idempotency-Key", "If-Match"} & names("POST /v1/auth/login")
     assert {"Consistency-Token", "If-None-Match"} <= names("GET /v1/tickets/{ticket_id}")
-    assert "Prefer" in names("GET /v1/tickets")
+    assert "Prefer" in names("GET /v1/tickets") & names("GET /v1/mechanics/leaderboard")
+    assert "Prefer" not in names("GET /v1/me") | names("GET /v1/tickets/{ticket_id}/parts")
     assert "Location" in at("POST /v1/tickets")["responses"]["201"]["headers"]
     assert "Link" in at("GET /v1/tickets")["responses"]["200"]["headers"]
+
+
+def test_what_query_parameters_do_is_said() -> None:
+    assert "at or below its reorder point" in at("GET /v1/stock-levels")["description"]
 
 
 def test_query_parameters_are_absent_rather_than_null() -> None:
@@ -208,6 +213,9 @@ def test_problems_are_those_that_can_occur() -> None:
     content = closing["409"]["content"]["application/problem+json"]
     assert content["schema"]["$ref"] == REF + "Problem"
     assert set(content["examples"]) == {"refused", "conflict"}
+    for path in ("/v1/tickets", "/v1/mechanics/leaderboard"):
+        behind = resolved(at(f"GET {path}")["responses"]["503"])
+        assert "projection-behind" in behind["content"]["application/problem+json"]["examples"]
     for name, response in DOCUMENT["components"]["responses"].items():
         (problem,) = response["content"].values()
         assert set(problem["examples"]) == set(name.split(".")) <= set(KINDS)

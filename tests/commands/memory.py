@@ -27,7 +27,7 @@ class MemoryStore:
         self.forgotten: set[UUID] = set()
         self.queued: list[list[UUID]] = []
         self.before_commit: Callable[[], None] = lambda: None
-        self.transactions = 0
+        self.transactions = self.commits = 0
 
     @contextmanager
     def transaction(self) -> Iterator[MemoryTransaction]:
@@ -46,6 +46,7 @@ class MemoryStore:
             versions[recorded.originator_id] = version
         if self.answers.keys() & transaction.answers.keys():
             raise Collision("the key was taken meanwhile")
+        self.commits += 1
         for recorded in transaction.appended:
             self.streams.setdefault(recorded.originator_id, []).append(recorded)
         self.answers |= transaction.answers

@@ -259,6 +259,7 @@ def test_a_refusal_under_a_key_leaves_the_key_and_nothing_else(shop: Shop) -> No
 
     assert shop.then == {}
     assert list(shop.store.answers) == [KEY.scope]
+    assert shop.store.commits == 1
 
 
 def test_a_refusal_without_a_key_leaves_nothing(shop: Shop) -> None:
@@ -268,6 +269,7 @@ def test_a_refusal_without_a_key_leaves_nothing(shop: Shop) -> None:
         shop.when(REGISTER)
 
     assert (shop.then, shop.store.answers) == ({}, {})
+    assert shop.store.commits == 0
 
 
 def test_a_duplicate_that_comes_while_the_first_commits_hears_its_answer(shop: Shop) -> None:

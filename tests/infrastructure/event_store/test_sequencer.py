@@ -201,6 +201,12 @@ def test_runs_are_short_and_keep_the_order() -> None:
     assert list(Commit(1, decode_runs(encoded)).places) == places(events)
 
 
+def test_a_run_has_no_holes() -> None:
+    events = [*stored(A, 1, 3), *stored(A, 2)]
+
+    assert list(Commit(1, decode_runs(encode_runs(events))).places) == places(events)
+
+
 def test_whatever_the_order_of_arrival_every_stream_keeps_its_own() -> None:
     dice = random.Random(20260301)
     for _ in range(200):

@@ -1,0 +1,193 @@
+"""Logging in, staying logged in, and being put out, with real passwords and tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from falcon.testing import Result
+
+from domain.account import Role
+from infrastructure import sessions
+from tests.api.answers import is_problem
+from tests.shop import PASSWORD, Client, Shop, done
+
+NEW_PASSWORD = "a much longer password"
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An account's standing is looked up each time."""
+    monkeypatch.setattr(sessions, "STANDING_SECONDS", -1.0)
+
+
+def _person(shop: Shop, role: str = "mechanic") -> tuple[str, str]:
+    """The id and the e-mail of a new account."""
+    email = shop.email(role)
+    body = {"email": email, "password": PASSWORD, "role": role}
+    return done(shop.post("/v1/accounts", json=body))["id"], email
+
+
+def _log_in(shop: Shop, email: str, password: str = PASSWORD) -> Result:
+    return shop.nobody().post("/v1/auth/login", json={"email": email, "password": password})
+
+
+def _refresh(shop: Shop, session: dict[str, Any]) -> Result:
+    sent = {"refresh_token": session["refresh_token"]}
+    return shop.nobody().post("/v1/auth/refresh", json=sent)
+
+
+def _using(shop: Shop, session: dict[str, Any]) -> Client:
+    return shop.with_access_token(session["access_token"])
+
+
+def test_a_login_gives_tokens_that_open(shop: Shop) -> None:
+    account_id, email = _person(shop)
+
+    answer = _log_in(shop, email.upper())
+
+    session = done(answer)
+    assert session["token_type"] == "Bearer"
+    assert session["expires_in"] == 900
+    assert answer.headers["cache-control"] == "no-store"
+    assert done(_using(shop, session).get("/v1/me"))["id"] == account_id
+
+
+def test_a_login_that_fails_does_not_say_why(shop: Shop, at_once: None) -> None:
+    _, email = _person(shop)
+    gone_id, gone = _person(shop)
+    done(shop.delete(f"/v1/accounts/{gone_id}"))
+
+    answers = [
+        _log_in(shop, email, "not the password"),
+        _log_in(shop, "nobody@shop.example"),
+        _log_in(shop, gone),
+        _log_in(shop, "no e-mail at all"),
+    ]
+
+    for answer in answers:
+        is_problem(answer, 401, "unauthorized")
+    assert len({(answer.json["title"], answer.json["detail"]) for answer in answers}) == 1
+
+
+def test_a_refresh_token_is_good_once(shop: Shop) -> None:
+    _, email = _person(shop)
+    first = done(_log_in(shop, email))
+
+    second = done(_refresh(shop, first))
+    third = done(_refresh(shop, second))
+
+    assert len({one["refresh_token"] for one in (first, second, third)}) == 3
+    assert _using(shop, third).get("/v1/me").status_code == 200
+
+
+def test_a_refresh_token_used_twice_ends_its_successors(shop: Shop) -> None:
+    _, email = _person(shop)
+    stolen, other = done(_log_in(shop, email)), done(_log_in(shop, email))
+    successor = done(_refresh(shop, stolen))
+
+    is_problem(_refresh(shop, stolen), 401, "unauthorized")
+
+    is_problem(_refresh(shop, successor), 401, "unauthorized")
+    assert _refresh(shop, other).status_code == 200
+
+
+def test_logging_out_ends_the_session(shop: Shop) -> None:
+    _, email = _person(shop)
+    session = done(_log_in(shop, email))
+    sent = {"refresh_token": session["refresh_token"]}
+
+    answer = shop.nobody().post("/v1/auth/logout", json=sent)
+
+    assert answer.status_code == 204
+    assert answer.content == b""
+    is_problem(_refresh(shop, session), 401, "unauthorized")
+    assert shop.nobody().post("/v1/auth/logout", json=sent).status_code == 204
+
+
+def test_a_new_password_ends_the_sessions(shop: Shop) -> None:
+    _, email = _person(shop)
+    session = done(_log_in(shop, email))
+
+    done(_using(shop, session).patch("/v1/me", json={"password": NEW_PASSWORD}))
+
+    is_problem(_refresh(shop, session), 401, "unauthorized")
+    is_problem(_log_in(shop, email, PASSWORD), 401, "unauthorized")
+    assert _log_in(shop, email, NEW_PASSWORD).status_code == 200
+
+
+def test_an_admin_sets_a_new_password(shop: Shop) -> None:
+    account_id, email = _person(shop)
+    session = done(_log_in(shop, email))
+
+    done(shop.patch(f"/v1/accounts/{account_id}", json={"password": NEW_PASSWORD}))
+
+    is_problem(_refresh(shop, session), 401, "unauthorized")
+    assert _log_in(shop, email, NEW_PASSWORD).status_code == 200
+
+
+def test_a_deactivated_account_is_out(shop: Shop, at_once: None) -> None:
+    account_id, email = _person(shop)
+    session = done(_log_in(shop, email))
+    assert _using(shop, session).get("/v1/tickets").status_code == 200
+
+    done(shop.delete(f"/v1/accounts/{account_id}"))
+
+    is_problem(_using(shop, session).get("/v1/tickets"), 401, "unauthorized")
+    is_problem(_refresh(shop, session), 401, "unauthorized")
+    is_problem(_log_in(shop, email), 401, "unauthorized")
+    done(shop.post(f"/v1/accounts/{account_id}/reactivate"))
+    assert _log_in(shop, email).status_code == 200
+
+
+def test_standing_is_believed_for_some_seconds_only(shop: Shop) -> None:
+    account_id, email = _person(shop)
+    session = done(_log_in(shop, email))
+    assert _using(shop, session).get("/v1/tickets").status_code == 200
+
+    done(shop.delete(f"/v1/accounts/{account_id}"))
+
+    assert sessions.STANDING_SECONDS <= 5
+    assert _using(shop, session).get("/v1/tickets").status_code == 200
+
+
+def test_a_changed_role_counts_at_once(shop: Shop, at_once: None) -> None:
+    account_id, email = _person(shop, "mechanic")
+    session = done(_log_in(shop, email))
+    customer = shop.customer()
+    using = _using(shop, session)
+    done(using.patch(f"/v1/customers/{customer}", json={"name": "B"}))
+
+    done(shop.patch(f"/v1/accounts/{account_id}", json={"role": "auditor"}))
+
+    answer = using.patch(f"/v1/customers/{customer}", json={"name": "C"})
+    is_problem(answer, 403, "forbidden")
+    assert using.get(f"/v1/customers/{customer}").status_code == 200
+
+
+def test_admins_cannot_lock_themselves_out(shop: Shop) -> None:
+    is_problem(shop.delete(f"/v1/accounts/{shop.admin_id}"), 409, "refused")
+    answer = shop.patch(f"/v1/accounts/{shop.admin_id}", json={"role": Role.AUDITOR})
+    is_problem(answer, 409, "refused")
+
+
+def test_passwords_are_long_enough_and_never_shown(shop: Shop) -> None:
+    body = {"email": shop.email(), "password": "short", "role": "mechanic"}
+    is_problem(shop.post("/v1/accounts", json=body), 422, "invalid-fields", "/password")
+    body |= {"password": "x" * 201}
+    is_problem(shop.post("/v1/accounts", json=body), 422, "invalid-fields", "/password")
+
+    account_id, email = _person(shop)
+    answers = [
+        _log_in(shop, email),
+        shop.get(f"/v1/accounts/{account_id}", token=None),
+        shop.patch(
+            f"/v1/accounts/{account_id}",
+            json={"password": NEW_PASSWORD},
+            headers={"Prefer": "return=representation"},
+        ),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        for secret in (PASSWORD, NEW_PASSWORD, "argon2", "password"):
+            assert secret not in answer.text
