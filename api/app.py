@@ -33,6 +33,7 @@ from commands.kernel import NotFound, VersionMismatch
 from commands.store import KeyReused
 from domain.kernel import Refused, Taken
 from infrastructure.access_tokens import InvalidAccess
+from infrastructure.database import CommitLost
 from infrastructure.event_store.store import CommitUnknown
 from infrastructure.runtime import Runtime
 from projections.queries import ProjectionBehind
@@ -115,6 +116,7 @@ PROBLEM: dict[type[Exception], str] = {
     InterfaceError: "unavailable",
     TimeoutError: "unavailable",
     CommitUnknown: "unavailable",
+    CommitLost: "unavailable",
     Exception: "internal",
 }
 """What goes wrong inside, and what it is called outside (see api/problems.py)."""

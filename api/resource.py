@@ -129,8 +129,7 @@ class Resource:
             if found is None or not visible(req, found.owner_id):
                 raise NoSuchThing(f"no {kind} {id}")
             served = found
-        resp.set_header("Consistency-Token", str(token.seen(served.position, id, served.version)))
-        resp.set_header("Feed-Position", str(served.position))
+        _tell_position(resp, token.seen(served.position, id, served.version), served.position)
         if shown is None:
             _answer(req, resp, served.body, f'"{served.version}.{served.generation}"')
         else:
@@ -147,13 +146,14 @@ class Resource:
             raise NoSuchThing(f"no {kind} {id} at that point")
         return served
 
-    def history(self, resp: falcon.Response, kind: str, id: UUID) -> None:
+    def history(self, req: falcon.Request, resp: falcon.Response, kind: str, id: UUID) -> None:
         """Every event of the stream with what it changed."""
+        token, position = parse_token(req), self.runtime.queries.position()
         entries = history.history(FOLDS[kind], self.runtime.store.events(id))
         if not entries:
             raise NoSuchThing(f"no {kind} {id}")
-        resp.data = msgspec.json.encode({"items": entries, "next": None})
-        resp.content_type = falcon.MEDIA_JSON
+        _tell_position(resp, token.seen(position, id, entries[-1].version), position)
+        _answer_digested(req, resp, msgspec.json.encode({"items": entries, "next": None}))
 
     def must_be_visible(self, req: falcon.Request, kind: str, id: UUID) -> Served:
         """Raises `NoSuchThing` where a GET of it would be a 404."""
@@ -191,8 +191,7 @@ class Resource:
             cursor = cursors.made(listing, listed.next_key)
             link = f"{req.path}?{urlencode({**req.params, 'cursor': cursor}, doseq=True)}"
             resp.set_header("Link", f'<{link}>; rel="next"')
-        resp.set_header("Consistency-Token", str(token.seen(listed.position)))
-        resp.set_header("Feed-Position", str(listed.position))
+        _tell_position(resp, token.seen(listed.position), listed.position)
         body = b'{"items":[%b],"next":%b}' % (
             b",".join(shown(listed.items) if shown else listed.items),
             msgspec.json.encode(link),
@@ -205,8 +204,7 @@ class Resource:
         """A body made of many streams."""
         token = self.wait(req)
         served = make()
-        resp.set_header("Consistency-Token", str(token.seen(served.position)))
-        resp.set_header("Feed-Position", str(served.position))
+        _tell_position(resp, token.seen(served.position), served.position)
         _answer_digested(req, resp, served.body)
 
 
@@ -222,6 +220,12 @@ def owner(req: falcon.Request) -> dict[str, Any]:
     return {"owner_id": req.context.actor.customer_id} if req.context.scope is Scope.OWN else {}
 
 
+def narrowed(asked: dict[str, Any], must: dict[str, Any]) -> dict[str, Any]:
+    """Both conditions at once: nothing fits where a client asks for what is not theirs."""
+    contradiction = any(must.get(name, value) != value for name, value in asked.items())
+    return {**asked, **must, **({"id": None} if contradiction else {})}
+
+
 def sorted_by(sort: str) -> dict[str, Any]:
     return {"sort": sort.removeprefix("-"), "descending": sort.startswith("-")}
 
@@ -230,6 +234,11 @@ def visible(req: falcon.Request, owner_id: UUID | None) -> bool:
     if req.context.scope is Scope.ALL:
         return True
     return owner_id is not None and owner_id == req.context.actor.customer_id
+
+
+def _tell_position(resp: falcon.Response, token: Token, position: int) -> None:
+    resp.set_header("Consistency-Token", str(token))
+    resp.set_header("Feed-Position", str(position))
 
 
 def _answer(req: falcon.Request, resp: falcon.Response, body: bytes, etag: str) -> None:

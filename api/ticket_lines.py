@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -19,26 +20,34 @@ from projections.tickets import LaborLineView, PartLineView
 class TicketLines(Resource):
     """The lines of a ticket are part of it, so they are as fresh as the ticket is."""
 
-    def lines(self, req: falcon.Request, ticket_id: UUID, name: str) -> list[dict[str, Any]]:
-        served = self.must_be_visible(req, "ticket", ticket_id)
-        found: list[dict[str, Any]] = msgspec.json.decode(served.body)[name]
-        return found
+    def lines(self, req: falcon.Request, resp: falcon.Response, name: str, id: UUID) -> None:
+        def shown(bodies: Sequence[bytes]) -> Sequence[bytes]:
+            return [msgspec.json.encode({"items": _lines(bodies, name), "next": None})]
+
+        self.serve(req, resp, "ticket", id, shown=shown)
 
     def line(
-        self, req: falcon.Request, resp: falcon.Response, name: str, ticket_id: UUID, line_id: UUID
+        self, req: falcon.Request, resp: falcon.Response, name: str, id: UUID, line_id: UUID
     ) -> None:
-        for line in self.lines(req, ticket_id, name):
-            if line["line_id"] == str(line_id):
-                resp.data, resp.content_type = msgspec.json.encode(line), falcon.MEDIA_JSON
-                return
-        raise NoSuchThing(f"no line {line_id} on ticket {ticket_id}")
+        def shown(bodies: Sequence[bytes]) -> Sequence[bytes]:
+            for line in _lines(bodies, name):
+                if line["line_id"] == str(line_id):
+                    return [msgspec.json.encode(line)]
+            raise NoSuchThing(f"no line {line_id} on ticket {id}")
+
+        self.serve(req, resp, "ticket", id, shown=shown)
+
+
+def _lines(bodies: Sequence[bytes], name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = msgspec.json.decode(bodies[0])[name]
+    return found
 
 
 class TicketParts(TicketLines):
     @operation(READERS, returns=list[PartLineView])
     def on_get(self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID) -> None:
         """List the parts on a ticket."""
-        resp.media = {"items": self.lines(req, ticket_id, "parts"), "next": None}
+        self.lines(req, resp, "parts", ticket_id)
 
     on_post = write(IssuePart, FLOOR)
 
@@ -58,7 +67,7 @@ class TicketLabor(TicketLines):
     @operation(READERS, returns=list[LaborLineView])
     def on_get(self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID) -> None:
         """List the working time on a ticket."""
-        resp.media = {"items": self.lines(req, ticket_id, "labor"), "next": None}
+        self.lines(req, resp, "labor", ticket_id)
 
     on_post = write(AddLabor, FLOOR)
 

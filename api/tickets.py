@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from api.gate import Forbidden
 from api.operation import any_of, operation, own, write
-from api.resource import At, ListParams, Resource, owner, sorted_by, visible
+from api.resource import At, ListParams, Resource, narrowed, owner, sorted_by, visible
 from commands.fields import Moment
 from commands.ticket_status import (
     VoidTicket,
@@ -95,7 +95,7 @@ def listing(query: TicketFilters, **where: Any) -> Listing:
         "tickets",
         **sorted_by(query.sort),
         limit=query.limit,
-        where={name: value for name, value in asked.items() if value is not None} | where,
+        where=narrowed({name: value for name, value in asked.items() if value is not None}, where),
         related={name: value for name, value in related.items() if value is not None},
         updated_after=query.updated_after,
         archived=query.include == "voided" or query.status is Status.VOIDED,
@@ -186,7 +186,7 @@ class TicketHistory(TicketResource):
     @operation(any_of(ADMIN, MECHANIC, AUDITOR), returns=list[HistoryEntry])
     def on_get(self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID) -> None:
         """Read everything that happened to a ticket: what, when, by whom, and what it changed."""
-        self.history(resp, "ticket", ticket_id)
+        self.history(req, resp, "ticket", ticket_id)
 
 
 class TicketMechanics(Resource):

@@ -9,7 +9,7 @@ import falcon
 from msgspec import Meta
 
 from api.operation import any_of, operation, own, write
-from api.resource import At, Filters, Resource, owner, sorted_by
+from api.resource import At, Filters, Resource, narrowed, owner, sorted_by
 from commands.vehicles import (
     ArchiveVehicle,
     ChangeVehicle,
@@ -49,7 +49,7 @@ def listing(query: VehicleFilters, **where: Any) -> Listing:
         "vehicles",
         **sorted_by(query.sort),
         limit=query.limit,
-        where={name: value for name, value in asked.items() if value} | where,
+        where=narrowed({name: value for name, value in asked.items() if value}, where),
         prefix={"name": query.q.casefold()} if query.q else {},
         updated_after=query.updated_after,
         archived=query.include == "archived",

@@ -15,8 +15,7 @@ from uuid import uuid4
 
 PROCESSES = 4
 STATE = b"x" * 400
-WARM_SECONDS = 1.0
-"""For every process to connect and to commit once, outside the time that is measured."""
+START_SECONDS_MAX = 60
 
 
 def recorder(url: str) -> Any:
@@ -31,15 +30,15 @@ def recorder(url: str) -> Any:
     return SQLAlchemyApplicationRecorder(datastore, events_table_name="stored_events")
 
 
-def write(url: str, threads: int, start: float, end: float) -> None:
+def write(url: str, threads: int, seconds: float, together: Any) -> None:
     from eventsourcing.persistence import StoredEvent
 
     theirs = recorder(url)
 
     def commit(_: int) -> None:
         theirs.insert_events([StoredEvent(uuid4(), 1, "inventory.issued", STATE)])
-        time.sleep(max(0.0, start - time.monotonic()))
-        stream, version = uuid4(), 0
+        together.wait(START_SECONDS_MAX)
+        stream, version, end = uuid4(), 0, time.monotonic() + seconds
         while time.monotonic() < end:
             version += 1
             theirs.insert_events([StoredEvent(stream, version, "inventory.issued", STATE)])
@@ -61,8 +60,8 @@ def main(url: str, writers: int, seconds: float, batch: int) -> None:
 
     reader = Thread(target=tail)
     reader.start()
-    processes, start = get_context("spawn"), time.monotonic() + WARM_SECONDS
-    given = url, writers // PROCESSES, start, start + seconds
+    processes = get_context("spawn")
+    given = url, writers // PROCESSES, seconds, processes.Barrier(writers)
     running = [processes.Process(target=write, args=given) for _ in range(PROCESSES)]
     for process in running:
         process.start()

@@ -45,10 +45,10 @@ The fold comes with decoding every event, whole records with actor and time, and
 versions follow one another. Most of it is the driver, which reads rows in Python; the rest is
 shared by SQLAlchemy's row types, the decoder and the fold."""
 ISSUE_TEXT = f"""\
-`execute(IssuePart)` on a fresh ticket each time, the young item fresh as well; COMMIT does not wait for the disk; the goal is at
-most {GOAL}. An item is snapshotted every {InventoryItem.snapshot_every} events: what a command reads
-of the old one is a snapshot and half as many events on average, and every so often it writes
-one."""
+`execute(IssuePart)` on a fresh ticket each time, from the old item or from one of the young, each
+of which is asked once; COMMIT does not wait for the disk. The goal is at most {GOAL}. An item is
+snapshotted every {InventoryItem.snapshot_every} events: what a command reads of the old one is a
+snapshot and half as many events on average, and now and then it writes one."""
 
 
 def _replay(runtime: Runtime, url: str, events: int, rounds: int) -> str:

@@ -178,6 +178,8 @@ class Shop(Client):
         """Somebody in that role; `mechanic_id` or `customer_id` says for whom they stand."""
         known = f"{role} {whom}"
         if known not in self._clients:
+            if role == Role.CUSTOMER and not whom:
+                whom = {"customer_id": self.customer()}
             account_id = self.account(Role(role), **whom)
             self._clients[known] = self.as_account(account_id, role)
         return self._clients[known]

@@ -105,7 +105,6 @@ FORGED: dict[str, Callable[[Shop], str | None]] = {
     "with a role there is not": lambda shop: f"Bearer {_signed(shop, role='owner')}",
     "of an account that is no UUID": lambda shop: f"Bearer {_signed(shop, sub='admin')}",
     "of an account that does not exist": lambda shop: f"Bearer {_signed(shop, sub=str(uuid4()))}",
-    "of what is no account": lambda shop: f"Bearer {_signed(shop, sub=shop.customer())}",
 }
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from commands.customers import ArchiveCustomer, ChangeCustomer, RegisterCustomer, RestoreCustomer
@@ -75,6 +76,15 @@ def test_time_runs_forward_within_an_aggregate_whatever_the_clock_does(shop: Sho
 
     instants = [recorded.recorded_at for recorded in shop.store.streams[ITEM_ID]]
     assert instants[-2:] == [NOW, NOW + timedelta(microseconds=1)]
+
+
+def test_time_runs_forward_within_a_commit_too(shop: Shop) -> None:
+    shop.given(BUSY)
+
+    shop.when(msgspec.structs.replace(OPEN, ticket_id=OTHER_TICKET_ID, odometer_in=50_000))
+
+    opened, odometer = shop.store.streams[VEHICLE_ID][-2:]
+    assert (opened.recorded_at, odometer.recorded_at) == (NOW, NOW + timedelta(microseconds=1))
 
 
 def test_a_lost_race_is_decided_again_with_what_the_winner_left(shop: Shop) -> None:

@@ -141,6 +141,8 @@ def test_a_line_taken_off_lowers_the_total_by_its_own() -> None:
 
     assert line == part_line()
     assert ticket.emitted == [part_returned(total_cents=6_000), labor_removed()]
+    assert (ticket.parts, ticket.labor) == ({}, {})
+    assert (ticket.parts_total_cents, ticket.labor_total_cents) == (0, 0)
 
 
 def test_the_same_part_twice_is_two_lines_at_the_price_of_their_day() -> None:

@@ -26,7 +26,7 @@ def record(store: EventStore, *past: Mapping[UUID, Sequence[Event]]) -> None:
     for commit in past:
         with store.transaction() as transaction:
             for id, events in commit.items():
-                known = len(store.events(id))
+                known = len(store.application.recorder.select_events(id))
                 transaction.append(history(*[None] * known, *events, id=id)[known:], [])
 
 

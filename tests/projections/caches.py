@@ -1,0 +1,48 @@
+"""Both caches, and what can happen to them from outside."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from infrastructure.redis_cache import RedisCache
+from projections.cache import Cache, Entry, LocalCache
+
+GENERATION = 1
+
+
+def entry(position: int, version: int = 1, body: bytes = b"{}") -> Entry:
+    return Entry(position, version, None, body)
+
+
+def redis_cache(url: str) -> RedisCache:
+    return RedisCache(Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1))
+
+
+def evict(cache: Cache, key: str) -> None:
+    if isinstance(cache, LocalCache):
+        cache._entries.pop((GENERATION, key), None)
+    elif isinstance(cache, RedisCache):
+        cache._redis.delete(f"view:{GENERATION}:{key}")
+
+
+def flush(cache: Cache) -> None:
+    """As after a restart."""
+    if isinstance(cache, LocalCache):
+        cache._entries.clear()
+        cache._marks.clear()
+    elif isinstance(cache, RedisCache):
+        cache._redis.flushdb()
+
+
+def lose_mark(cache: Cache) -> None:
+    """Evicted for lack of memory, or no worker renewed it."""
+    if isinstance(cache, LocalCache):
+        cache._marks.clear()
+    elif isinstance(cache, RedisCache):
+        cache._redis.delete(f"views:mark:{GENERATION}")
+
+
+def served(cache: Cache, key: str, kinds: tuple[str, ...] = ()) -> Entry | None:
+    """The entry as a reader would believe it."""
+    found, mark = cache.look(GENERATION, key)
+    return found if found is not None and mark is not None and mark.holds(found, kinds) else None

@@ -1,0 +1,106 @@
+"""A view equals the fold of its events: built anew it is the same, byte for byte."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.demo import SMALL, seed
+from infrastructure.preparing import prepare, rebuild
+from infrastructure.runtime import Runtime, open_runtime
+from projections import views
+from projections.tokens import NOTHING_SEEN
+from tests import builders as b
+from tests.projections.views import contents, record, settle
+from tests.shop import Shop
+
+
+def test_rebuilt_views_are_the_live_ones_byte_for_byte(shop: Shop) -> None:
+    runtime = shop.runtime
+    seed(runtime, SMALL, by=None)
+    _an_odd_day(shop)
+    shop.settle()
+    live = contents(runtime.database)
+
+    generation = rebuild(runtime, runtime.generations.create())
+
+    assert generation == runtime.generations.live() == 2
+    assert contents(runtime.database, generation) == live
+    assert {name for name, rows in live.items() if not rows} == {"dead_letters"}
+
+
+def test_a_rebuild_that_is_broken_off_leaves_the_live_views(runtime: Runtime) -> None:
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_registered()] + [b.customer_changed()] * 9})
+    settle(runtime)
+    live = contents(runtime.database)
+
+    runtime.runner.step(runtime.generations.create(), 4)
+
+    assert runtime.generations.live() == 1
+    assert contents(runtime.database) == live
+    served = runtime.queries.get("customer", b.CUSTOMER_ID, NOTHING_SEEN)
+    assert served is not None
+    assert served.version == 10
+    assert contents(runtime.database, 2)["customers"][0]["version"] == 4
+
+
+def test_the_shop_goes_on_during_a_rebuild_and_after_it(runtime: Runtime) -> None:
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_registered()]})
+    settle(runtime)
+    generation = runtime.generations.create()
+    runtime.runner.step(generation)
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed(name="During")]})
+    settle(runtime)
+
+    rebuild(runtime, generation)
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed(name="After")]})
+    settle(runtime)
+
+    other = open_runtime(runtime.settings)
+    for one in (runtime, other):
+        served = one.queries.get("customer", b.CUSTOMER_ID, NOTHING_SEEN)
+        assert served is not None
+        assert (served.version, served.generation) == (3, generation)
+        assert b"After" in served.body
+    other.close()
+
+
+def test_a_release_that_shows_events_otherwise_builds_views_of_its_own(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_registered()]})
+    settle(runtime)
+    prepare(runtime)
+    assert runtime.generations.live() == 1
+
+    monkeypatch.setattr(views, "FOLD_RELEASE", views.FOLD_RELEASE + 1)
+    prepare(runtime)
+    prepare(runtime)
+
+    assert runtime.generations.live() == 2
+    assert contents(runtime.database, 2) == contents(runtime.database, 1)
+
+
+def test_the_fingerprint_is_the_same_in_every_process() -> None:
+    assert views.fingerprint() == views.fingerprint()
+    assert len(views.fingerprint()) == 64
+
+
+def _an_odd_day(shop: Shop) -> None:
+    """What the demonstration year has none of: all that is undone, and a person erased."""
+    customer, mechanic, item = shop.customer(), shop.mechanic(), shop.item()
+    vehicle = shop.vehicle(customer)
+    for reason in ("a mistake", None):
+        ticket = f"/v1/tickets/{shop.ticket(customer, vehicle)}"
+        shop.put(f"{ticket}/mechanics/{mechanic}")
+        shop.post(f"{ticket}/parts", json={"inventory_id": item, "quantity": 2})
+        shop.post(
+            f"{ticket}/labor", json={"description": "x", "mechanic_id": mechanic, "minutes": 5}
+        )
+        if reason:
+            assert shop.delete(f"{ticket}?reason={reason}").status_code == 200
+        else:
+            assert shop.post(f"{ticket}/close").status_code == 200
+    erased = shop.customer(name="Soon forgotten")
+    shop.settle()
+    assert shop.post(f"/v1/customers/{erased}/erase").status_code == 200
+    assert shop.delete(f"/v1/mechanics/{mechanic}").status_code == 200
