@@ -11,7 +11,7 @@ APT := $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq
 LOCK := .cache/lock
 
 .NOTPARALLEL:
-.PHONY: help serve worker test test-servers check format lock clean
+.PHONY: help serve worker test test-servers check bench bench-store format lock clean
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -40,6 +40,11 @@ check: .venv/dev ## Format, lint, types, import contracts, tidiness, completenes
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_architecture.py tests/test_tidy.py $(wildcard tests/test_docs*.py)
+
+bench: bench-store ## Measure everything; the numbers go to benchmarks/results.md
+
+bench-store: .venv/dev test-servers ## Measure the event store, on MariaDB (and TEST_MYSQLD)
+	$(BIN)/python -m benchmarks.store
 
 format: .venv/dev ## Format, and fix what the linter can fix
 	$(BIN)/ruff format .

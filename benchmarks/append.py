@@ -115,7 +115,7 @@ def measure(subject: Subject, runners: Writers) -> None:
     with closing(connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute(PLAIN_TABLE)
     beside = BesideSequencer(url)
-    rounds, seconds = int(size("ROUNDS", 3)), size("APPEND_SECONDS", 0.6)
+    rounds, seconds = int(size("ROUNDS", 3)), size("APPEND_SECONDS", 0.4)
     rows = []
     for durable in (False, True):
         subject.durable(durable)

@@ -48,7 +48,7 @@ class Observed(NamedTuple):
 
 
 def measure(subject: Subject, _: Writers) -> None:
-    seconds, rows = size("LAG_SECONDS", 5), list[list[object]]()
+    seconds, rows = size("LAG_SECONDS", 4), list[list[object]]()
     for durable in (False, True):
         subject.durable(durable)
         with valkey() as redis_url:
@@ -134,7 +134,7 @@ def _observe(
             committed: dict[Place, float] = here.recv()
             watch.until(lambda: committed.keys() <= watch.positions.keys())
         finally:
-            moving.terminate()
+            moving.kill()
             moving.join()
             writing.kill()
     return watch.lags(committed)

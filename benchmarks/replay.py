@@ -16,9 +16,9 @@ from benchmarks.writers import Writers
 from commands.tickets import IssuePart
 from domain.inventory import InventoryItem, ItemAdded, StockReceived
 from domain.kernel import Event, Recorded
-from domain.ticket_events import Priority, TicketOpened
 from infrastructure.ids import uuid7
 from infrastructure.runtime import Runtime
+from tests.builders import ticket_opened
 
 CHUNK = 1000
 YOUNG = 10
@@ -132,19 +132,7 @@ def fill(runtime: Runtime, item: UUID, events: int) -> None:
 
 
 def _ticket(runtime: Runtime) -> UUID:
-    opened = TicketOpened(
-        ro_number=1,
-        customer_id=uuid7(),
-        vehicle_id=uuid7(),
-        opened_at=datetime.now(UTC),
-        description="Brakes squeal",
-        customer_concerns=[],
-        priority=Priority.NORMAL,
-        odometer_in=None,
-        promised_at=None,
-        key_tag=None,
-    )
-    _store(runtime, id := uuid7(), range(1, 2), [opened])
+    _store(runtime, id := uuid7(), range(1, 2), [ticket_opened()])
     return id
 
 

@@ -28,8 +28,7 @@ def serve() -> None:
     with console.runtime(settings) as runtime:
         if settings.embedded:
             _first_start(runtime)
-        else:
-            _must_be_fit(runtime)
+        _must_be_fit(runtime)
         url = f"http://{settings.host}:{settings.port}"
         console.out.print(f"{settings.shop_name} at {url}  (docs: {url}/docs)", markup=False)
     # Gunicorn reads this one by itself, on import, and fails over what is not a number.

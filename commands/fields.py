@@ -23,12 +23,16 @@ ShopUnit = Annotated[OdometerUnit, Meta(extra={"outside": ODOMETER_UNIT})]
 
 # `$` alone also matches before a newline at the end.
 _END = r"(?!\n)$"
-_TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$"
+_PRINTABLE = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*"
+_TEXT = f"^{_PRINTABLE}$"
+_SAYING = rf"^{_PRINTABLE}[^\s\x00-\x1f\x7f]{_PRINTABLE}$"
 _LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?" + _END
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE)]
 """One line, neither beginning nor ending with a space."""
 Text = Annotated[str, Meta(max_length=4000, pattern=_TEXT)]
 """Text of several lines."""
+Description = Annotated[str, Meta(min_length=1, max_length=4000, pattern=_SAYING)]
+"""Text of several lines, not all of it blank."""
 ShortText = Annotated[str, Meta(min_length=1, max_length=64, pattern=_LINE)]
 Email = Annotated[
     str,
@@ -57,7 +61,7 @@ Minutes = Annotated[int, Meta(ge=1, le=60_000, description="Working time in minu
 OdometerValue = Annotated[int, Meta(ge=0, le=10_000_000)]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 Concerns = Annotated[
-    list[Annotated[str, Meta(min_length=1, max_length=500, pattern=_TEXT)]], Meta(max_length=50)
+    list[Annotated[str, Meta(min_length=1, max_length=500, pattern=_SAYING)]], Meta(max_length=50)
 ]
 Certifications = Annotated[list[Name], Meta(max_length=50)]
 Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=_LINE)]

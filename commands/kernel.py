@@ -85,10 +85,6 @@ class Work:
     def actor(self) -> UUID | None:
         return self._context.actor
 
-    @property
-    def role(self) -> str:
-        return self._context.role
-
     def find(self, kind: type[A], id: UUID) -> A:
         """The aggregate as this work sees it; blank if it never was."""
         if id not in self._seen:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from commands.fields import OdometerValue, Reason, ShopUnit
+from commands.fields import OdometerValue, Reason
 from commands.kernel import Command, Work, handles
 from commands.tickets import put_back
 from domain.customer import Customer
@@ -67,7 +67,6 @@ class CloseTicket(Command, frozen=True):
     """Close the ticket: paid and handed over. Nothing on it changes any more."""
 
     ticket_id: UUID
-    shop_unit: ShopUnit
     odometer_out: OdometerValue | None = None
 
 
@@ -77,7 +76,7 @@ def close_ticket(command: CloseTicket, work: Work) -> None:
     ticket.close(at=work.now, odometer_out=command.odometer_out)
     vehicle = work.get(Vehicle, ticket.vehicle_id)
     if command.odometer_out is not None:
-        reading = Odometer(command.odometer_out, command.shop_unit)
+        reading = Odometer(command.odometer_out, ticket.odometer_unit)
         vehicle.record_odometer(reading, work.now, ticket.id)
     vehicle.close_ticket(ticket.id)
     work.get(Customer, ticket.customer_id).close_ticket(ticket.id)

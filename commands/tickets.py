@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from commands.fields import (
     Cents,
     Concerns,
+    Description,
     Minutes,
     Moment,
     Name,
@@ -20,7 +21,6 @@ from commands.fields import (
     RunningNumber,
     ShopUnit,
     ShortText,
-    Text,
     merged,
 )
 from commands.kernel import Command, NotFound, Work, handles
@@ -41,7 +41,7 @@ class OpenTicket(Command, frozen=True):
     shop_unit: ShopUnit
     customer_id: UUID
     vehicle_id: UUID
-    description: Text
+    description: Description
     customer_concerns: Concerns = []
     priority: Priority = Priority.NORMAL
     odometer_in: OdometerValue | None = None
@@ -66,6 +66,7 @@ def open_ticket(command: OpenTicket, work: Work) -> None:
         customer_id=customer.id,
         vehicle_id=vehicle.id,
         at=work.now,
+        odometer_unit=command.shop_unit,
         details=_in_utc(convert(command, TicketDetails, from_attributes=True)),
     )
 
@@ -74,7 +75,7 @@ class ChangeTicket(Command, frozen=True):
     """Change details of a ticket that is not closed; what is absent stays as it is."""
 
     ticket_id: UUID
-    description: Text | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
     customer_concerns: Concerns | UnsetType = UNSET
     priority: Priority | UnsetType = UNSET
     odometer_in: OdometerValue | UnsetType | None = UNSET
@@ -85,7 +86,12 @@ class ChangeTicket(Command, frozen=True):
 @handles(ChangeTicket)
 def change_ticket(command: ChangeTicket, work: Work) -> None:
     ticket = work.get(Ticket, command.ticket_id)
+    before = ticket.details.odometer_in
     ticket.change_details(_in_utc(merged(ticket.details, command)))
+    corrected = ticket.details.odometer_in
+    if corrected is not None and corrected != before:
+        reading = Odometer(corrected, ticket.odometer_unit)
+        work.get(Vehicle, ticket.vehicle_id).record_odometer(reading, work.now, ticket.id)
 
 
 def _in_utc(details: TicketDetails) -> TicketDetails:
@@ -110,7 +116,8 @@ class AssignMechanic(Command, frozen=True):
 def assign_mechanic(command: AssignMechanic, work: Work) -> None:
     ticket = work.get(Ticket, command.ticket_id)
     mechanic = work.get(Mechanic, command.mechanic_id)
-    mechanic.must_work_here("only a mechanic who works here is assigned")
+    if mechanic.id not in ticket.mechanic_ids:
+        mechanic.must_work_here("only a mechanic who works here is assigned")
     ticket.assign(mechanic.id)
 
 
@@ -176,7 +183,7 @@ def put_back(work: Work, ticket_id: UUID, line_id: UUID, line: PartLine) -> None
 class AddLabor(Command, frozen=True):
     """Add working time; without a rate, at the mechanic's own.
 
-    A mechanic who leaves at that very moment keeps the line: harmless, they did the work.
+    A mechanic who has left, or is not assigned, may be named: they did the work.
     """
 
     ticket_id: UUID
@@ -192,14 +199,17 @@ def add_labor(command: AddLabor, work: Work) -> None:
     ticket = work.get(Ticket, command.ticket_id)
     mechanic = work.get(Mechanic, command.mechanic_id) if command.mechanic_id else None
     rate = command.rate_cents_per_hour
-    if rate is None and mechanic is None:
-        raise Refused("labor takes a rate or a mechanic's own; this one names neither")
+    if rate is None:
+        rate = mechanic.labor_rate_cents if mechanic else 0
+        if rate == 0:
+            has = "this mechanic has none" if mechanic else "this one names neither"
+            raise Refused(f"labor takes a rate or a mechanic's own; {has}")
     ticket.add_labor(
         command.line_id,
         description=command.description,
         mechanic_id=command.mechanic_id,
         minutes=command.minutes,
-        rate_cents_per_hour=mechanic.labor_rate_cents if rate is None and mechanic else rate or 0,
+        rate_cents_per_hour=rate,
     )
 
 

@@ -9,6 +9,8 @@ import msgspec
 
 from domain.kernel import Aggregate, Event, Personal, Refused
 
+OPEN_TICKETS_MAX = 1_000
+
 
 class CustomerDetails(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
@@ -85,6 +87,8 @@ class Customer(Aggregate["CustomerEvent"]):
 
     def open_ticket(self, ticket_id: UUID) -> None:
         self.must_be_active("tickets open only for an active customer")
+        if (opened := len(self.open_ticket_ids)) >= OPEN_TICKETS_MAX:
+            raise Refused(f"at most {OPEN_TICKETS_MAX} open tickets; this customer has {opened}")
         self.emit(
             CustomerTicketOpened(
                 ticket_id=ticket_id, open_ticket_ids=[*self.open_ticket_ids, ticket_id]

@@ -26,6 +26,16 @@ class AdjustmentReason(StrEnum):
     OPENING_BALANCE = "opening_balance"
 
 
+SIGNS = {
+    AdjustmentReason.DAMAGE: -1,
+    AdjustmentReason.LOSS: -1,
+    AdjustmentReason.THEFT: -1,
+    AdjustmentReason.FOUND: 1,
+    AdjustmentReason.OPENING_BALANCE: 1,
+}
+"""Which way an adjustment for that reason goes; a count correction goes either way."""
+
+
 class ItemDetails(msgspec.Struct, frozen=True, kw_only=True):
     part_number: str
     name: str
@@ -159,7 +169,8 @@ class InventoryItem(Aggregate["InventoryEvent"]):
         self.emit(
             StockReturned(
                 quantity=quantity,
-                quantity_on_hand=self._after(quantity),
+                # No upper limit: what was taken from the shelf always fits on it again.
+                quantity_on_hand=self.quantity_on_hand + quantity,
                 ticket_id=ticket_id,
                 line_id=line_id,
             )
@@ -168,6 +179,9 @@ class InventoryItem(Aggregate["InventoryEvent"]):
     def adjust(self, quantity_delta: int, reason: AdjustmentReason, note: str | None) -> None:
         if quantity_delta == 0:
             raise Refused("an adjustment changes the quantity; this one is by 0")
+        if (sign := SIGNS.get(reason)) is not None and quantity_delta * sign < 0:
+            direction = "adds to" if sign > 0 else "takes from"
+            raise Refused(f"{reason} {direction} what is on hand; this one is by {quantity_delta}")
         after = self._after(quantity_delta)
         if after < 0:
             raise Refused(

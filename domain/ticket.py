@@ -30,10 +30,13 @@ from domain.ticket_events import (
     TicketStarted,
     TicketVoided,
 )
+from domain.vehicle import OdometerUnit
 
 WORKABLE = (Status.OPEN, Status.IN_PROGRESS, Status.ON_HOLD)
 """While lines and assignments change."""
+CLOSABLE = (Status.OPEN, Status.IN_PROGRESS, Status.COMPLETED)
 LINES_MAX = 500
+MECHANICS_MAX = 50
 CENTS_MAX = 10**12
 
 
@@ -66,6 +69,7 @@ class Ticket(Aggregate["TicketEvent"]):
     status: Status = Status.OPEN
     customer_id: UUID = UUID(int=0)
     vehicle_id: UUID = UUID(int=0)
+    odometer_unit: OdometerUnit = OdometerUnit.MILES
     opened_at: datetime = datetime.min
     closed_at: datetime | None = None
     details: TicketDetails = TicketDetails(description="")
@@ -82,6 +86,7 @@ class Ticket(Aggregate["TicketEvent"]):
         customer_id: UUID,
         vehicle_id: UUID,
         at: datetime,
+        odometer_unit: OdometerUnit,
         details: TicketDetails,
     ) -> None:
         self.emit(
@@ -90,6 +95,7 @@ class Ticket(Aggregate["TicketEvent"]):
                 customer_id=customer_id,
                 vehicle_id=vehicle_id,
                 opened_at=at,
+                odometer_unit=odometer_unit,
                 **msgspec.structs.asdict(details),
             )
         )
@@ -102,6 +108,8 @@ class Ticket(Aggregate["TicketEvent"]):
     def assign(self, mechanic_id: UUID) -> None:
         self._must_be(*WORKABLE, rule="mechanics are assigned while a ticket is worked on")
         if mechanic_id not in self.mechanic_ids:
+            if (assigned := len(self.mechanic_ids)) >= MECHANICS_MAX:
+                raise Refused(f"at most {MECHANICS_MAX} mechanics; this one has {assigned}")
             ids = [*self.mechanic_ids, mechanic_id]
             self.emit(MechanicAssigned(mechanic_id=mechanic_id, mechanic_ids=ids))
 
@@ -211,12 +219,7 @@ class Ticket(Aggregate["TicketEvent"]):
         self.emit(TicketCompleted())
 
     def close(self, *, at: datetime, odometer_out: int | None) -> None:
-        self._must_be(
-            Status.OPEN,
-            Status.IN_PROGRESS,
-            Status.COMPLETED,
-            rule="only an open, started or completed ticket is closed",
-        )
+        self._must_be(*CLOSABLE, rule="only an open, started or completed ticket is closed")
         cost = sum(line.quantity * line.unit_cost_cents for line in self.parts.values())
         self.emit(
             TicketClosed(
@@ -256,7 +259,7 @@ class Ticket(Aggregate["TicketEvent"]):
         match event:
             case TicketOpened():
                 self.customer_id, self.vehicle_id = event.customer_id, event.vehicle_id
-                self.opened_at = event.opened_at
+                self.opened_at, self.odometer_unit = event.opened_at, event.odometer_unit
                 self.details = msgspec.convert(event, TicketDetails, from_attributes=True)
             case TicketDetailsChanged():
                 self.details = msgspec.convert(event, TicketDetails, from_attributes=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from domain.kernel import Event
+from domain.vehicle import OdometerUnit
 
 
 class Status(StrEnum):
@@ -33,6 +34,8 @@ class HoldReason(StrEnum):
 
 
 class TicketOpened(Event, frozen=True, tag="ticket.opened"):
+    """`odometer_unit` is the unit of both readings of this ticket, in and out."""
+
     ro_number: int
     customer_id: UUID
     vehicle_id: UUID
@@ -41,6 +44,7 @@ class TicketOpened(Event, frozen=True, tag="ticket.opened"):
     customer_concerns: list[str]
     priority: Priority
     odometer_in: int | None
+    odometer_unit: OdometerUnit
     promised_at: datetime | None
     key_tag: str | None
 

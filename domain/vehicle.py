@@ -24,9 +24,11 @@ class Odometer(msgspec.Struct, frozen=True):
     value: int
     unit: OdometerUnit
 
-    @property
-    def metres(self) -> float:
-        return self.value * METRES[self.unit]
+    def lies_below(self, last: Odometer) -> bool:
+        """Across units only by more than the fraction that a whole number leaves out."""
+        if self.unit is last.unit:
+            return self.value < last.value
+        return (self.value + 1) * METRES[self.unit] <= last.value * METRES[last.unit]
 
 
 class VehicleDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +140,7 @@ class Vehicle(Aggregate["VehicleEvent"]):
                 value=reading.value,
                 unit=reading.unit,
                 read_at=read_at,
-                rollback=last is not None and reading.metres < last.metres,
+                rollback=last is not None and reading.lies_below(last),
                 ticket_id=ticket_id,
             )
         )

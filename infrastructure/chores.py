@@ -11,6 +11,7 @@ from threading import Event, Thread
 
 from infrastructure.credentials import Credentials
 from infrastructure.event_store.store import EventStore
+from projections.generations import Generations
 
 PERIOD_SECONDS = 600.0
 
@@ -21,9 +22,15 @@ class Chores:
     """A thread that sweeps every ten minutes until it is stopped."""
 
     def __init__(
-        self, store: EventStore, credentials: Credentials, *, period_seconds: float = PERIOD_SECONDS
+        self,
+        store: EventStore,
+        credentials: Credentials,
+        views: Generations,
+        *,
+        period_seconds: float = PERIOD_SECONDS,
     ) -> None:
-        self._store, self._credentials, self._period = store, credentials, period_seconds
+        self._store, self._credentials, self._views = store, credentials, views
+        self._period = period_seconds
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="chores", daemon=True)
 
@@ -36,10 +43,12 @@ class Chores:
             self._thread.join()
 
     def sweep(self) -> None:
-        """Delete expired idempotency keys and refresh tokens."""
+        """Delete expired idempotency keys and refresh tokens, and views served no more."""
         keys, tokens = self._store.sweep(), self._credentials.sweep()
         if keys or tokens:
             log.info("swept %d idempotency keys, %d refresh tokens", keys, tokens)
+        if dropped := self._views.drop_superseded():
+            log.info("dropped %d generations of views", dropped)
 
     def _run(self) -> None:
         while not self._stopping.wait(self._period):

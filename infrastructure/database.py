@@ -69,6 +69,8 @@ class Database:
             # Every path below ends its transaction itself: a ROLLBACK at check-in would be
             # one more round trip per request.
             pool_reset_on_return=None,
+            # Errors are logged, and parameters are people's names and addresses.
+            hide_parameters=True,
         )
         if self.is_mysql:
             options["connect_args"] = dict(

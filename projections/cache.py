@@ -91,7 +91,8 @@ class LocalCache:
     def fill(self, generation: int, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
         with self._lock:
             mark = self._marks.get(generation)
-            if mark is None or mark.holds(entry, kinds):
+            # Without a mark no entry is trusted, and nobody would ever replace this one.
+            if mark is not None and mark.holds(entry, kinds):
                 self._keep((generation, key), entry)
 
     def publish(
@@ -104,9 +105,14 @@ class LocalCache:
         kinds: set[str],
     ) -> None:
         with self._lock:
+            mark = self._marks.get(generation)
+            if mark is None:
+                # Another generation is served from now on: nobody changes the old bodies
+                # any more, not even when a person is erased.
+                self._entries.clear()
+                self._marks.clear()
             for key, entry in entries.items():
                 self._keep((generation, key), entry)
-            mark = self._marks.get(generation)
             self._marks[generation] = moved(mark, before=before, after=after, kinds=kinds)
 
     def _keep(self, key: tuple[int, str], entry: Entry) -> None:

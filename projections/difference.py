@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table, delete, literal_column, tuple_
-from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy import Connection, Executable, Table, bindparam, delete, text, tuple_
+from sqlalchemy.dialects import sqlite
 
 from projections.kernel import Row
 from projections.tables import tables
@@ -87,18 +87,20 @@ class Difference:
 
 @cache
 def upsert(table: Table, dialect: str, *, add: bool = False) -> Executable:
-    """Insert rows; where the key is there already, overwrite the rest, or add to it.
-
-    On MySQL in the spelling that the driver sends as one statement for many rows.
-    """
+    """Insert rows; where the key is there already, overwrite the rest, or add to it."""
     rest = [column.name for column in table.columns if not column.primary_key]
     if dialect == "sqlite":
         insert = sqlite.insert(table)
         given = {name: insert.excluded[name] for name in rest}
         new = {name: table.c[name] + given[name] if add else given[name] for name in rest}
         return insert.on_conflict_do_update(list(table.primary_key), set_=new)
-    values: dict[str, Any] = {
-        name: literal_column(f"{name} + VALUES({name})" if add else f"VALUES({name})")
-        for name in rest
-    }
-    return mysql.insert(table).on_duplicate_key_update(values)
+    # Written out, because the driver sends many rows as one statement only in this spelling:
+    # the row alias that SQLAlchemy uses on MySQL would make it one statement for each row.
+    names = [column.name for column in table.columns]
+    kept = [f"{name} = {f'{name} + ' if add else ''}VALUES({name})" for name in rest]
+    statement = text(
+        f"INSERT INTO {table.name} ({', '.join(names)}) "  # noqa: S608 (names of our own)
+        f"VALUES ({', '.join(f':{name}' for name in names)}) "
+        f"ON DUPLICATE KEY UPDATE {', '.join(kept)}"
+    )
+    return statement.bindparams(*(bindparam(c.name, type_=c.type) for c in table.columns))

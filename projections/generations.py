@@ -7,7 +7,17 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    MetaData,
+    Table,
+    delete,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 
 from projections.kernel import Connections
 from projections.tables import bookkeeping, generations, tables
@@ -34,17 +44,19 @@ class Generations:
     def __init__(self, connections: Connections, clock: Callable[[], datetime]) -> None:
         self._connections, self._clock = connections, clock
         self._known: tuple[float, int] | None = None
+        self._superseded = set[int]()
 
     def live(self) -> int:
         """Its number. Raises `NoViews` before the first migration."""
-        now = time.monotonic()
-        if self._known is None or now - self._known[0] > REMEMBERED_SECONDS:
+        # Looked at once: another thread may forget it meanwhile.
+        now, known = time.monotonic(), self._known
+        if known is None or now - known[0] > REMEMBERED_SECONDS:
             with self._connections.reading() as connection:
                 found = self._find(connection)
             if found is None:
                 raise NoViews("there are no views yet: run `mechanic-shop migrate`")
-            self._known = now, found.generation
-        return self._known[1]
+            self._known = known = now, found.generation
+        return known[1]
 
     def _find(self, connection: Connection) -> Live | None:
         columns = (generations.c.generation, generations.c.position, generations.c.folds)
@@ -87,3 +99,25 @@ class Generations:
             is_it = generations.c.generation == generation
             connection.execute(update(generations).values(live=is_it))
         self._known = None
+
+    def drop_superseded(self) -> int:
+        """Drop the tables of generations before the live one; how many those were.
+
+        Nobody erases people from views that nobody advances. Readers may still be under way
+        in them: only what was superseded at the call before, too, is dropped.
+        """
+        with self._connections.reading() as connection:
+            known = set(connection.scalars(select(generations.c.generation)))
+            names = inspect(connection).get_table_names()
+        superseded = {generation for generation in known if generation < self.live()}
+        dropping, self._superseded = superseded & self._superseded, superseded
+        for generation in sorted(dropping):
+            # The row goes last: until then somebody comes and tries again.
+            with self._connections.transaction() as connection:
+                for name in names:
+                    if name.endswith(f"_{generation}"):
+                        Table(name, MetaData()).drop(connection, checkfirst=True)
+                connection.execute(
+                    delete(generations).where(generations.c.generation == generation)
+                )
+        return len(dropping)

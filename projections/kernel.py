@@ -66,7 +66,9 @@ V = TypeVar("V", bound=Seen)
 def changed(view: V | None, recorded: Recorded[Any], **changes: Any) -> V:
     """The view after an event that is not its first."""
     if view is None:
-        raise BrokenHistory(f"{recorded.originator_id} begins with {recorded.event}")
+        # By its name alone: this is logged and kept, and an event may hold personal text.
+        name = type(recorded.event).__name__
+        raise BrokenHistory(f"{recorded.originator_id} begins with {name}")
     return msgspec.structs.replace(
         view,
         version=recorded.originator_version,

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, Table, and_, bindparam, or_, select
+from sqlalchemy import Column, Select, String, Table, and_, bindparam, or_, select
 
 from domain.kernel import Recorded
 from projections import history, leaderboard
@@ -204,14 +204,19 @@ def _position(generation: int) -> Any:
 
 def _filtered(query: Select[Any], known: Mapping[str, Table], listing: Listing) -> Select[Any]:
     table = known[listing.table]
-    conditions = [table.c[name] == value for name, value in listing.where.items()]
+    conditions = [
+        table.c[name] == _cut(value, table.c[name]) for name, value in listing.where.items()
+    ]
     conditions += [
-        table.c[name].startswith(q, autoescape=True) for name, q in listing.prefix.items()
+        table.c[name].startswith(_cut(q, table.c[name]), autoescape=True)
+        for name, q in listing.prefix.items()
     ]
     for name, value in listing.related.items():
         how = RELATED[name]
         other = known[how.table]
-        found = select(other.c[how.key]).where(other.c[how.column] == value)
+        found = select(other.c[how.key]).where(
+            other.c[how.column] == _cut(value, other.c[how.column])
+        )
         conditions.append(table.c[how.own].in_(found))
     if listing.updated_after is not None:
         conditions.append(table.c.updated_at > listing.updated_after)
@@ -224,3 +229,10 @@ def _filtered(query: Select[Any], known: Mapping[str, Table], listing: Listing) 
         tied = tie < id if listing.descending else tie > id
         conditions.append(or_(past, and_(column == value, tied)))
     return query.where(*conditions)
+
+
+def _cut(value: Any, column: Column[Any]) -> Any:
+    """As much as the column holds: letters may grow when they lose their case."""
+    if isinstance(value, str) and isinstance(column.type, String):
+        return value[: column.type.length]
+    return value

@@ -30,6 +30,7 @@ from domain.ticket_events import (
     TicketStarted,
     TicketVoided,
 )
+from domain.vehicle import OdometerUnit
 from projections.kernel import Fold, Row, Seen, changed, first
 
 
@@ -77,6 +78,7 @@ class TicketView(Seen, kw_only=True):
     description: str
     customer_concerns: list[str]
     priority: Priority
+    odometer_unit: OdometerUnit
     odometer_in: int | None
     odometer_out: int | None
     promised_at: datetime | None
@@ -118,6 +120,7 @@ def _view(view: TicketView | None, recorded: Recorded[Any]) -> TicketView:
                 hold_reason=None,
                 customer_id=e.customer_id,
                 vehicle_id=e.vehicle_id,
+                odometer_unit=e.odometer_unit,
                 odometer_out=None,
                 mechanic_ids=[],
                 parts=[],

@@ -180,6 +180,7 @@ ticket_opened = like(
         customer_id=CUSTOMER_ID,
         vehicle_id=VEHICLE_ID,
         opened_at=SOME_DAY,
+        odometer_unit=OdometerUnit.MILES,
         **msgspec.structs.asdict(ticket_details()),
     )
 )

@@ -31,7 +31,7 @@ from tests.servers import MariaDB
 
 PASSWORD = "correct horse battery"
 SECRETS: dict[str, Any] = {
-    "jwt_secret_key": "a key of tests, and of tests only",
+    "jwt_secret_key": "a key for tests, and for tests only: it opens nothing else",
     "master_key": bytes(32),
 }
 

@@ -45,10 +45,10 @@ def events() -> Iterator[str]:
         cells = [code(one.replace(" | None", "?")) for one in carried]
         yield row(code(kind.__struct_config__.tag), MEANING, ", ".join(cells))
     named = " ".join(text for kind in kinds for text in kind.__annotations__.values())
-    for module in WORDS:
-        for name, word in vars(module).items():
-            if isinstance(word, type) and issubclass(word, StrEnum) and re.search(name, named):
-                yield row(code(name), ", ".join(map(code, word)))
+    words = {name: word for module in WORDS for name, word in vars(module).items()}
+    for name, word in words.items():
+        if isinstance(word, type) and issubclass(word, StrEnum) and re.search(name, named):
+            yield row(code(name), ", ".join(map(code, word)))
 
 
 def settings() -> Iterator[str]:

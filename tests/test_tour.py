@@ -47,19 +47,19 @@ def read(line: str) -> Any:
         return line
 
 
-@pytest.fixture(params=["embedded", "distributed"])
-def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """Where it is served, and the password of its admin."""
-    if request.param == "embedded":
+@pytest.fixture
+def shop(leg: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Where it is served, embedded or with a worker, and the password of its admin."""
+    if leg == "sqlite":
         api = Api.start(tmp_path / "api")
         printed = PASSWORD_PRINTED.search(api.log.read_text())
         assert printed is not None, "the first start prints the password"
         yield api.url, printed[1]
         api.stop()
     else:
-        mariadb: MariaDB = request.getfixturevalue("mariadb")
+        server: MariaDB = request.getfixturevalue("mariadb" if leg == "mysql" else leg)
         settings = dict(
-            DATABASE_URL=mariadb.create_database("tour"),
+            DATABASE_URL=server.create_database("tour"),
             REDIS_URL=request.getfixturevalue("redis_url"),
         )
         admin = dict(ADMIN_EMAIL=ADMIN_EMAIL, ADMIN_PASSWORD=ADMIN_PASSWORD)

@@ -8,12 +8,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.dialects import mysql
 
-from commands.store import Key
+from commands.store import Collision, Key
 from domain.kernel import A, Aggregate, Recorded
 from infrastructure.database import Database
 from infrastructure.event_store.application import EventApplication
 from infrastructure.event_store.idempotency import IdempotencyKeys
-from infrastructure.event_store.keyring import KeyRing
+from infrastructure.event_store.keyring import Forgotten, KeyRing
 from infrastructure.event_store.snapshots import Snapshots
 from infrastructure.event_store.tables import contended
 
@@ -72,7 +72,11 @@ class StoreTransaction:
 
     def append(self, events: Sequence[Recorded[Any]], after: Sequence[Aggregate[Any]]) -> None:
         self.appended = self.appended or events[0]
-        self._application.events.put(events, commit_id=self.commit_id)
+        try:
+            self._application.events.put(events, commit_id=self.commit_id)
+        except Forgotten as forgotten:
+            # The person was erased after being loaded here; the next attempt will see it.
+            raise Collision(str(forgotten)) from forgotten
         for aggregate in after:
             every = aggregate.snapshot_every
             last = self._snapshot_versions.get(aggregate.id, 0)

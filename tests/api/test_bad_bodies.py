@@ -55,8 +55,14 @@ WRONG_CUSTOMERS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "nothing at all": ({}, ["/name", "/email"]),
     "an unknown field": (CUSTOMER | {"salary": 1}, ["/salary"]),
     "an id of one's own": (CUSTOMER | {"customer_id": "x"}, ["/customer_id"]),
-    "wrong types": ({"name": 1, "email": True, "phone": [], "address": {}}, ["/name", "/email", "/phone", "/address"]),
-    "wrong, missing and unknown at once": ({"name": "", "emial": "a@shop.example"}, ["/name", "/email", "/emial"]),
+    "wrong types": (
+        {"name": 1, "email": True, "phone": [], "address": {}},
+        ["/name", "/email", "/phone", "/address"],
+    ),
+    "wrong, missing and unknown at once": (
+        {"name": "", "emial": "a@shop.example"},
+        ["/name", "/email", "/emial"],
+    ),
     "a null that may not be": (CUSTOMER | {"name": None}, ["/name"]),
     "NUL in a name": (CUSTOMER | {"name": "A\x00Customer"}, ["/name"]),
     "NUL in an address": (CUSTOMER | {"address": "Street\x00"}, ["/address"]),
@@ -65,9 +71,12 @@ WRONG_CUSTOMERS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a name of spaces": (CUSTOMER | {"name": "   "}, ["/name"]),
     "a name too long": (CUSTOMER | {"name": "x" * 201}, ["/name"]),
     "a phone of letters": (CUSTOMER | {"phone": "call me"}, ["/phone"]),
-    "many unknown fields": (CUSTOMER | {f"f{n}": n for n in range(50)}, [f"/f{n}" for n in range(50)]),
+    "many unknown fields": (
+        CUSTOMER | {f"f{n}": n for n in range(50)},
+        [f"/f{n}" for n in range(50)],
+    ),
     "a name that needs escaping in a pointer": (CUSTOMER | {"a/b~c": 1}, ["/a~1b~0c"]),
-}  # fmt: skip
+}
 
 
 def test_every_wrong_field_is_named_at_once(shop: Shop, subtests: pytest.Subtests) -> None:
@@ -123,18 +132,34 @@ def test_numbers_have_their_limits(shop: Shop, subtests: pytest.Subtests) -> Non
         (f"/v1/inventory/{item}/receipts", {"quantity": -1}, ["/quantity"]),
         (f"/v1/inventory/{item}/receipts", {"quantity": 0}, ["/quantity"]),
         (f"/v1/inventory/{item}/receipts", {"quantity": 10**18}, ["/quantity"]),
-        (f"/v1/inventory/{item}/receipts", {"quantity": 1, "unit_cost_cents": -1}, ["/unit_cost_cents"]),
+        (
+            f"/v1/inventory/{item}/receipts",
+            {"quantity": 1, "unit_cost_cents": -1},
+            ["/unit_cost_cents"],
+        ),
         (adjustments, {"quantity_delta": 10**30, "reason": "loss"}, ["/quantity_delta"]),
         (adjustments, {"quantity_delta": -1, "reason": "no reason"}, ["/reason"]),
         (adjustments, {"quantity_delta": "x"}, ["/quantity_delta", "/reason"]),
         (f"/v1/tickets/{ticket}/parts", {"inventory_id": item, "quantity": -2}, ["/quantity"]),
-        (f"/v1/tickets/{ticket}/parts", {"inventory_id": 7, "quantity": 1.5}, ["/inventory_id", "/quantity"]),
+        (
+            f"/v1/tickets/{ticket}/parts",
+            {"inventory_id": 7, "quantity": 1.5},
+            ["/inventory_id", "/quantity"],
+        ),
         (f"/v1/tickets/{ticket}/labor", {"description": "Work", "minutes": 0}, ["/minutes"]),
         (f"/v1/tickets/{ticket}/hold", {"hold_reason": "tired"}, ["/hold_reason"]),
         (f"/v1/vehicles/{vehicle}/odometer", {"value": -1, "unit": "furlong"}, ["/value", "/unit"]),
-        ("/v1/inventory", {"part_number": "", "name": "x", "unit_price_cents": -5}, ["/part_number", "/unit_price_cents"]),
-        ("/v1/mechanics", {"name": "A Mechanic", "email": "m@shop.example", "certifications": ["ok", 3]}, ["/certifications/1"]),
-    ]  # fmt: skip
+        (
+            "/v1/inventory",
+            {"part_number": "", "name": "x", "unit_price_cents": -5},
+            ["/part_number", "/unit_price_cents"],
+        ),
+        (
+            "/v1/mechanics",
+            {"name": "A Mechanic", "email": "m@shop.example", "certifications": ["ok", 3]},
+            ["/certifications/1"],
+        ),
+    ]
 
     with nothing_happens(shop):
         for path, body, pointers in cases:

@@ -103,7 +103,7 @@ FILTERS: list[tuple[str, set[str]]] = [
     ("/v1/tickets?email=ANN@shop.example&mechanic_id={cy}", {"one"}),
     ("/v1/customers/{ann}/tickets", {"one", "three"}),
     ("/v1/customers/{ann}/tickets?status=closed", {"three"}),
-]  # fmt: skip
+]
 
 
 def test_filters_show_what_fits_and_nothing_else(

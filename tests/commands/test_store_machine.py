@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,40 +20,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from commands.execution import execute
-from commands.inventory import AdjustStock, ReceiveStock
 from commands.kernel import Command, Context, Receipt
 from commands.store import Key, KeyReused
-from commands.ticket_status import (
-    CloseTicket,
-    CompleteTicket,
-    HoldTicket,
-    ReopenTicket,
-    ResumeTicket,
-    StartTicket,
-    VoidTicket,
-)
-from commands.tickets import (
-    AddLabor,
-    AssignMechanic,
-    IssuePart,
-    OpenTicket,
-    RemoveLabor,
-    RemoveMechanic,
-    ReturnPart,
-)
-from commands.vehicles import ArchiveVehicle, RestoreVehicle, TransferVehicle
 from domain.customer import Customer
-from domain.inventory import AdjustmentReason, InventoryItem
+from domain.inventory import InventoryItem, StockIssued
 from domain.kernel import A, Aggregate, Recorded, Refused, replay
 from domain.ticket import Ticket
-from domain.ticket_events import HoldReason
-from domain.vehicle import OdometerUnit, Vehicle
+from domain.vehicle import Vehicle
 from infrastructure.database import Database
 from infrastructure.event_store.checks import verify
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
 from infrastructure.event_store.transaction import StoreTransaction
 from tests import builders as b
+from tests.commands.asking import ASKED, WHICH, Asked, asking
 from tests.commands.model import DONE, Model, VehicleModel
 from tests.given import history
 from tests.infrastructure.event_store.stores import event_store, now
@@ -93,15 +74,6 @@ def elsewhere(rival: Callable[[], object]) -> None:
     thread.join()
 
 
-WHATS = st.sampled_from(
-    "open issue issue issue return receive adjust assign remove labor unlabor "
-    "start hold resume complete close reopen void transfer archive restore".split()
-)
-WHICH = st.integers(0, 5)
-ASKED = st.tuples(WHATS, WHICH, WHICH, st.integers(0, 4))
-"""What, of which, with which other, how many."""
-
-
 class StoreMachine(RuleBasedStateMachine):
     database: Database
     store: EventStore
@@ -109,9 +81,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        self.lines: list[UUID] = []
         self.kept: list[tuple[Command, Key, str, Receipt | None]] = []
-        self.mechanics = [uuid4(), uuid4()]
         self._begin()
 
     def _begin(self) -> None:
@@ -128,7 +98,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.model.customers[customer] = []
             self.model.vehicles[vehicle] = VehicleModel(customer)
             self.model.on_hand[item], self.model.prices[item] = STOCK, PRICE
-        for mechanic in self.mechanics:
+        for mechanic in (uuid4(), uuid4()):
             past[mechanic] = [b.mechanic_hired(labor_rate_cents=RATE)]
             self.model.rates[mechanic] = RATE
         with self.store.transaction() as transaction:
@@ -136,8 +106,8 @@ class StoreMachine(RuleBasedStateMachine):
             transaction.append(recorded, [])
 
     @rule(asked=ASKED, keyed=st.booleans())
-    def one_comes(self, asked: tuple[str, int, int, int], keyed: bool) -> None:
-        command, key = self._command(*asked), _new_key() if keyed else None
+    def one_comes(self, asked: Asked, keyed: bool) -> None:
+        command, key = asking(self.model, asked), _new_key() if keyed else None
 
         outcome, receipt = self._execute(command, key)
 
@@ -145,27 +115,24 @@ class StoreMachine(RuleBasedStateMachine):
         if key:
             self.kept.append((command, key, outcome, receipt))
 
-    @rule(
-        asked=ASKED, keyed=st.booleans(), rivals=st.lists(ASKED, min_size=1, max_size=3)
-    )
+    @rule(asked=ASKED, keyed=st.booleans(), rivals=st.lists(ASKED, min_size=1, max_size=3))
     def others_come_first(
         self,
-        asked: tuple[str, int, int, int],
+        asked: Asked,
         keyed: bool,
-        rivals: list[tuple[str, int, int, int]],
+        rivals: list[Asked],
     ) -> None:
-        command, key = self._command(*asked), _new_key() if keyed else None
-        others = [self._command(*rival) for rival in rivals]
+        command, key = asking(self.model, asked), _new_key() if keyed else None
+        others = [asking(self.model, rival) for rival in rivals]
         order: list[tuple[Command, str]] = []
 
         def come(other: Command) -> None:
             order.append((other, self._execute(other)[0]))
 
-        if not self.database.is_mysql:  # Its one writer keeps everybody out.
-            come(others.pop(0))
-        store = Rivals(self.store, [lambda other=other: come(other) for other in others])  # type: ignore[misc]
-        if not self.database.is_mysql:
-            store = Rivals(self.store, [])
+        if not self.database.is_mysql:  # Its one writer keeps everybody else out.
+            while others:
+                come(others.pop(0))
+        store = Rivals(self.store, [partial(come, other) for other in others])
         outcome, receipt = self._execute(command, key, store)
         order.append((command, outcome))
 
@@ -244,68 +211,35 @@ class StoreMachine(RuleBasedStateMachine):
         assert replay(kind(id=id), events) == self._loaded(kind, id)
         return events
 
-    def _command(self, what: str, which: int, other: int, number: int) -> Command:
-        customers, items = list(self.model.customers), list(self.model.on_hand)
-        ticket_id = _of(list(self.model.tickets), which)
-        vehicle_id = _of(list(self.model.vehicles), which)
-        moves = dict(
-            start=StartTicket, resume=ResumeTicket, complete=CompleteTicket, void=VoidTicket
-        )
-        match what:
-            case "open":
-                return OpenTicket(
-                    ticket_id=uuid4(),
-                    ro_number=1,
-                    shop_unit=OdometerUnit.MILES,
-                    customer_id=_of(customers, other),
-                    vehicle_id=vehicle_id,
-                    description="Brakes",
-                )
-            case "issue":
-                return IssuePart(
-                    ticket_id=ticket_id,
-                    line_id=self._line(),
-                    inventory_id=_of(items, other),
-                    quantity=number + 1,
-                )
-            case "return":
-                return ReturnPart(ticket_id=ticket_id, line_id=_of(self.lines, other))
-            case "receive":
-                return ReceiveStock(inventory_id=_of(items, which), quantity=number + 1)
-            case "adjust":
-                return AdjustStock(
-                    inventory_id=_of(items, which),
-                    quantity_delta=number - 2,
-                    reason=AdjustmentReason.LOSS,
-                )
-            case "assign" | "remove":
-                kind = AssignMechanic if what == "assign" else RemoveMechanic
-                return kind(ticket_id=ticket_id, mechanic_id=_of(self.mechanics, other))
-            case "labor":
-                return AddLabor(
-                    ticket_id=ticket_id,
-                    line_id=self._line(),
-                    description="Work",
-                    minutes=number * 7 + 1,
-                    mechanic_id=_of(self.mechanics, other),
-                )
-            case "unlabor":
-                return RemoveLabor(ticket_id=ticket_id, line_id=_of(self.lines, other))
-            case "hold":
-                return HoldTicket(ticket_id=ticket_id, hold_reason=HoldReason.OTHER)
-            case "close":
-                return CloseTicket(ticket_id=ticket_id, shop_unit=OdometerUnit.MILES)
-            case "reopen":
-                return ReopenTicket(ticket_id=ticket_id, reason="comes back")
-            case "transfer":
-                return TransferVehicle(vehicle_id=vehicle_id, customer_id=_of(customers, other))
-            case "archive":
-                return ArchiveVehicle(vehicle_id=vehicle_id)
-            case "restore":
-                return RestoreVehicle(vehicle_id=vehicle_id)
-            case _:
-                return moves[what](ticket_id=ticket_id)
 
-    def _line(self) -> UUID:
-        self.lines.append(uuid4())
-        return self.lines[-1]
+def _new_key() -> Key:
+    return Key(scope=uuid4().bytes * 2, fingerprint=b"payload".ljust(32))
+
+
+def _moves(recorded: Recorded[Any]) -> bool:
+    return hasattr(recorded.event, "quantity_on_hand")
+
+
+def _moved(event: Any) -> int:
+    return -event.quantity if isinstance(event, StockIssued) else int(event.quantity)
+
+
+@pytest.fixture
+def machine(database: Database, monkeypatch: pytest.MonkeyPatch) -> type[RuleBasedStateMachine]:
+    for kind in (InventoryItem, Ticket, Customer, Vehicle):
+        monkeypatch.setattr(kind, "snapshot_every", SNAPSHOT_EVERY)
+    given = dict(database=database, store=event_store(database))
+    return type("OnThisDatabase", (StoreMachine,), given)
+
+
+def test_the_store_does_what_plain_dicts_do(machine: type[RuleBasedStateMachine]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=int(EXAMPLES or 15),
+            stateful_step_count=STEPS,
+            derandomize=EXAMPLES is None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -45,6 +45,7 @@ from tests.builders import (
     received,
     returned,
     ticket_closed,
+    ticket_opened,
     ticket_reopened,
     ticket_voided,
     vehicle_ticket_closed,
@@ -54,7 +55,7 @@ from tests.builders import (
 from tests.commands.shop import BUSY, NOW, Past, Shop
 
 MI, KM = OdometerUnit.MILES, OdometerUnit.KILOMETRES
-CLOSE = CloseTicket(ticket_id=TICKET_ID, shop_unit=MI)
+CLOSE = CloseTicket(ticket_id=TICKET_ID)
 REOPEN = ReopenTicket(ticket_id=TICKET_ID, reason="the lamp is on again")
 VOID = VoidTicket(ticket_id=TICKET_ID)
 CLOSED: Past = {
@@ -100,12 +101,12 @@ def test_closing_a_ticket_happens_to_ticket_vehicle_and_customer(shop: Shop) -> 
 
 
 @pytest.mark.parametrize("unit", [MI, KM])
-def test_the_odometer_at_hand_over_is_a_reading_in_the_shops_unit(
+def test_the_odometer_at_hand_over_is_a_reading_in_the_tickets_unit(
     shop: Shop, unit: OdometerUnit
 ) -> None:
-    shop.given(BUSY)
+    shop.given({**BUSY, TICKET_ID: [ticket_opened(odometer_unit=unit)]})
 
-    shop.when(msgspec.structs.replace(CLOSE, odometer_out=50_000, shop_unit=unit))
+    shop.when(msgspec.structs.replace(CLOSE, odometer_out=50_000))
 
     assert shop.then[TICKET_ID] == [ticket_closed(closed_at=NOW, odometer_out=50_000)]
     assert shop.then[VEHICLE_ID] == [

@@ -38,6 +38,7 @@ from tests.builders import (
     labor_added,
     labor_removed,
     mechanic_assigned,
+    mechanic_hired,
     mechanic_removed,
     odometer_recorded,
     part_issued,
@@ -110,7 +111,9 @@ def test_the_odometer_at_drop_off_is_a_reading_in_the_shops_unit(
 
     shop.when(OpenTicket(**OPEN | {"odometer_in": 50_000, "shop_unit": unit}))
 
-    assert shop.then[TICKET_ID] == [ticket_opened(opened_at=NOW, odometer_in=50_000)]
+    assert shop.then[TICKET_ID] == [
+        ticket_opened(opened_at=NOW, odometer_in=50_000, odometer_unit=unit)
+    ]
     assert shop.then[VEHICLE_ID] == [
         vehicle_ticket_opened(),
         odometer_recorded(unit=unit, read_at=NOW, ticket_id=TICKET_ID),
@@ -199,7 +202,6 @@ def test_a_ticket_names_what_exists(shop: Shop, named: str) -> None:
         {"description": "Brakes"},
         {"customer_concerns": []},
         {"priority": Priority.HIGH, "key_tag": "7"},
-        {"odometer_in": 50_001},
     ],
 )
 def test_what_a_patch_lacks_stays(shop: Shop, patch: dict[str, Any]) -> None:
@@ -208,6 +210,42 @@ def test_what_a_patch_lacks_stays(shop: Shop, patch: dict[str, Any]) -> None:
     shop.when(ChangeTicket(ticket_id=TICKET_ID, **patch))
 
     assert shop.then == {TICKET_ID: [ticket_changed(**patch)]}
+
+
+def test_a_corrected_odometer_is_a_reading_of_the_vehicle_too(shop: Shop) -> None:
+    shop.given({**BUSY, TICKET_ID: [ticket_opened(odometer_in=500_000, odometer_unit=KM)]})
+
+    shop.when(ChangeTicket(ticket_id=TICKET_ID, odometer_in=50_000))
+
+    assert shop.then == {
+        TICKET_ID: [ticket_changed(odometer_in=50_000)],
+        VEHICLE_ID: [odometer_recorded(unit=KM, read_at=NOW, ticket_id=TICKET_ID)],
+    }
+
+
+def test_labor_at_the_rate_of_a_mechanic_who_has_none_is_refused(shop: Shop) -> None:
+    shop.given({**BUSY, MECHANIC_ID: [mechanic_hired(labor_rate_cents=0)]})
+    labor = AddLabor(
+        ticket_id=TICKET_ID,
+        line_id=LABOR_LINE_ID,
+        description="Brakes",
+        minutes=30,
+        mechanic_id=MECHANIC_ID,
+    )
+
+    with pytest.raises(Refused) as refused:
+        shop.when(labor)
+
+    assert str(refused.value) == "labor takes a rate or a mechanic's own; this mechanic has none"
+
+
+def test_assigning_one_who_is_assigned_and_has_left_changes_nothing(shop: Shop) -> None:
+    left = [mechanic_hired(), MechanicLeft()]
+    shop.given({**BUSY, MECHANIC_ID: left, TICKET_ID: [ticket_opened(), mechanic_assigned()]})
+
+    shop.when(AssignMechanic(ticket_id=TICKET_ID, mechanic_id=MECHANIC_ID))
+
+    assert shop.then == {}
 
 
 @pytest.mark.parametrize("field", ["odometer_in", "promised_at", "key_tag"])

@@ -45,6 +45,14 @@ from tests.builders import (
 )
 from tests.given import SOME_DAY, SOME_ID, given, history
 
+OPENING: dict[str, Any] = dict(
+    ro_number=1,
+    customer_id=SOME_ID,
+    vehicle_id=SOME_ID,
+    at=SOME_DAY,
+    odometer_unit=OdometerUnit.MILES,
+    details=ticket_details(),
+)
 Wish = Callable[[Any], object]
 IDS = st.sampled_from([UUID(int=n) for n in range(1, 5)])
 MAYBE_IDS = st.none() | IDS
@@ -274,7 +282,7 @@ TICKET_WISHES = wishes(
 @hypothesis.given(TICKET_WISHES)
 def test_a_ticket_is_what_happened_and_never_leaves_the_diagram(asked: list[Wish]) -> None:
     ticket = given(Ticket)
-    ticket.open(1, customer_id=SOME_ID, vehicle_id=SOME_ID, at=SOME_DAY, details=ticket_details())
+    ticket.open(**OPENING)
     lived(ticket, asked)
 
     again = given(Ticket)
@@ -289,7 +297,7 @@ def test_a_ticket_is_what_happened_and_never_leaves_the_diagram(asked: list[Wish
 @hypothesis.given(wishes(*LINE_WISHES, *(wish(name) for name in ("start", "complete", "void"))))
 def test_totals_are_those_of_the_lines_on_the_ticket(asked: list[Wish]) -> None:
     ticket = given(Ticket)
-    ticket.open(1, customer_id=SOME_ID, vehicle_id=SOME_ID, at=SOME_DAY, details=ticket_details())
+    ticket.open(**OPENING)
     lived(ticket, asked)
 
     parts: dict[UUID, int] = {}

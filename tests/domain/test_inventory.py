@@ -210,8 +210,13 @@ def test_a_reinstated_item_is_received_again() -> None:
         ),
         (
             FULL,
-            lambda i: i.take_back(2, ticket_id=TICKET_ID, line_id=PART_LINE_ID),
-            "at most 1000000000 units are kept of an item; this would make 1000000002",
+            lambda i: i.adjust(-1, AdjustmentReason.FOUND, None),
+            "found adds to what is on hand; this one is by -1",
+        ),
+        (
+            FULL,
+            lambda i: i.adjust(1, AdjustmentReason.THEFT, None),
+            "theft takes from what is on hand; this one is by 1",
         ),
     ],
 )
@@ -225,3 +230,11 @@ def test_a_refusal_states_rule_and_state_and_nothing_happens(
 
     assert str(refused.value) == message
     assert item.emitted == []
+
+
+def test_what_comes_back_from_a_ticket_always_fits_on_the_shelf() -> None:
+    item = given(InventoryItem, *FULL)
+
+    item.take_back(2, ticket_id=TICKET_ID, line_id=PART_LINE_ID)
+
+    assert item.quantity_on_hand == 1_000_000_002

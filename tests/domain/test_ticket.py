@@ -7,6 +7,7 @@ import pytest
 from domain.kernel import Refused
 from domain.ticket import CENTS_MAX, LINES_MAX, Ticket, labor_cents
 from domain.ticket_events import Priority, Status
+from domain.vehicle import OdometerUnit
 from tests.builders import (
     CUSTOMER_ID,
     ITEM_ID,
@@ -50,7 +51,14 @@ def test_a_ticket_is_opened_with_all_details() -> None:
     ticket = given(Ticket)
     details = ticket_details(priority=Priority.HIGH, odometer_in=50_000, key_tag="7")
 
-    ticket.open(1, customer_id=CUSTOMER_ID, vehicle_id=VEHICLE_ID, at=SOME_DAY, details=details)
+    ticket.open(
+        1,
+        customer_id=CUSTOMER_ID,
+        vehicle_id=VEHICLE_ID,
+        at=SOME_DAY,
+        odometer_unit=OdometerUnit.MILES,
+        details=details,
+    )
 
     assert ticket.emitted == [
         ticket_opened(priority=Priority.HIGH, odometer_in=50_000, key_tag="7")

@@ -68,7 +68,7 @@ FIRST = {
         f"""{{"id":"{ID}","version":1,"created_at":"2026-03-02T09:00:01Z",\
 "updated_at":"2026-03-02T09:00:01Z","ro_number":1,"status":"open","hold_reason":null,\
 "customer_id":"{uid(11)}","vehicle_id":"{uid(21)}","description":"Oil change",\
-"customer_concerns":["oil lamp is on"],"priority":"normal","odometer_in":null,\
+"customer_concerns":["oil lamp is on"],"priority":"normal","odometer_unit":"mi","odometer_in":null,\
 "odometer_out":null,"promised_at":null,"key_tag":null,"mechanic_ids":[],"parts":[],"labor":[],\
 "parts_total_cents":0,"labor_total_cents":0,"total_cents":0,\
 "opened_at":"2026-03-02T09:00:00Z","closed_at":null}}""",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.kernel import Recorded
@@ -76,6 +76,7 @@ streams = st.lists(st.lists(events, max_size=12), min_size=1, max_size=3)
 def test_totals_follow_any_history(tmp_path_factory: Any) -> None:
     database = _views(tmp_path_factory.mktemp("totals"))
 
+    @settings(max_examples=40, deadline=None)
     @given(streams, st.randoms(use_true_random=False), st.data())
     def check(pasts: list[list[Any]], random: Any, data: st.DataObject) -> None:
         rewind(database)

@@ -1,0 +1,108 @@
+"""The command line as users have it: processes of their own, away from the developer's settings."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_SECONDS = 60
+"""Far more than anything here takes; who waits this long waits for nothing."""
+KEYS = {
+    "JWT_SECRET_KEY": "k3J9dkL2mQpZx8vB7nR4tY6wE1sA5uG0hC3fD2jV",
+    "MASTER_KEY": "cz3XG83uQ2d04fFTBl1PhZCUHP/1eNeXm41nkn8s1KU=",
+}
+
+
+def distributed(database_url: str, redis_url: str) -> dict[str, str]:
+    return {"DATABASE_URL": database_url, "REDIS_URL": redis_url, **KEYS}
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", **settings}
+
+
+def run(
+    *arguments: str, settings: Mapping[str, str], cwd: Path, typed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """One command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        input=typed,
+        env=environment(settings),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+class Process:
+    """A command that goes on until it is ended, together with all it started."""
+
+    def __init__(self, *arguments: str, settings: Mapping[str, str], cwd: Path) -> None:
+        self.out, self.err = cwd / "process.out", cwd / "process.err"
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cli", *arguments],
+                env=environment(settings),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if self._process.poll() is None:
+            self.kill()
+
+    def said(self) -> str:
+        return self.out.read_text()
+
+    def complained(self) -> str:
+        return self.err.read_text()
+
+    def until(self, happened: Callable[[], object]) -> None:
+        """Wait for something that this process brings about."""
+        wait_until(happened, or_fail=self._must_live)
+
+    def until_said(self, text: str) -> None:
+        self.until(lambda: text in self.said())
+
+    def terminate(self) -> int:
+        """SIGTERM; the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(PATIENCE_SECONDS)
+
+    def wait(self) -> int:
+        return self._process.wait(PATIENCE_SECONDS)
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _must_live(self) -> None:
+        assert self._process.poll() is None, f"it ended:\n{self.said()}\n{self.complained()}"
+
+
+def wait_until(
+    happened: Callable[[], object], *, or_fail: Callable[[], None] = lambda: None
+) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        or_fail()
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)

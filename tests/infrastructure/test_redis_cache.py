@@ -1,0 +1,166 @@
+"""Redis away, hanging, emptied: reads stay right, and the cache comes back by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from infrastructure import redis_cache
+from infrastructure import runtime as runtime_module
+from infrastructure.redis_cache import RedisCache
+from infrastructure.runtime import Runtime, open_runtime
+from projections.cache import Cache
+from projections.tokens import NOTHING_SEEN, Token
+from tests import builders as b
+from tests.projections.caches import entry
+from tests.projections.caches import redis_cache as connected
+from tests.projections.views import record, settle
+from tests.servers import Valkey
+
+ID = b.CUSTOMER_ID
+
+
+@pytest.fixture
+def fragile(
+    runtime: Runtime, own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Runtime]:
+    """The same shop, with a Redis that the test may strike down."""
+    monkeypatch.setattr(runtime_module, "REDIS_TIMEOUT_SECONDS", 0.2)
+    fragile = open_runtime(replace(runtime.settings, redis_url=own_valkey.url))
+    yield fragile
+    fragile.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is asked again at once after an error, so that tests need not wait."""
+    monkeypatch.setattr(redis_cache, "PAUSE_SECONDS", 0.0)
+
+
+def named(runtime: Runtime, name: str) -> None:
+    events = [b.customer_changed(name=name)] if runtime.store.events(ID) else []
+    record(runtime.store, {ID: events or [b.customer_registered(name=name)]})
+    settle(runtime)
+
+
+def name(runtime: Runtime) -> str:
+    served = runtime.queries.get("customer", ID, NOTHING_SEEN)
+    assert served is not None
+    return served.body.partition(b'"name":"')[2].partition(b'"')[0].decode()
+
+
+def test_reads_come_from_redis(fragile: Runtime, own_valkey: Valkey) -> None:
+    named(fragile, "One")
+    with fragile.database.transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM customers_1")
+
+    assert name(fragile) == "One"
+
+
+@pytest.mark.parametrize("strike", [Valkey.kill, Valkey.pause])
+def test_without_redis_reads_are_right(
+    fragile: Runtime, own_valkey: Valkey, strike: Callable[[Valkey], None]
+) -> None:
+    named(fragile, "One")
+    assert name(fragile) == "One"
+
+    strike(own_valkey)
+    assert name(fragile) == "One"
+    named(fragile, "Two")
+
+    assert name(fragile) == "Two"
+
+
+def test_what_was_missed_is_not_served_when_redis_comes_back(
+    fragile: Runtime, own_valkey: Valkey
+) -> None:
+    """It hung, and kept everything, while a batch was committed and not published."""
+    named(fragile, "One")
+    assert name(fragile) == "One"
+    own_valkey.pause()
+    named(fragile, "Two")
+    own_valkey.resume()
+
+    settle(fragile)
+
+    assert name(fragile) == "Two"
+
+
+def test_a_token_sees_through_a_publication_that_was_missed(
+    fragile: Runtime, own_valkey: Valkey
+) -> None:
+    named(fragile, "One")
+    own_valkey.pause()
+    named(fragile, "Two")
+    own_valkey.resume()
+
+    for token in (Token(0, {ID: 2}), Token(2)):
+        served = fragile.queries.get("customer", ID, token)
+        assert served is not None
+        assert served.version == 2
+
+
+def test_a_restarted_redis_is_used_again(fragile: Runtime, own_valkey: Valkey) -> None:
+    named(fragile, "One")
+    own_valkey.kill()
+    named(fragile, "Two")
+    own_valkey.restart()
+
+    settle(fragile)
+    settle(fragile)
+    assert name(fragile) == "Two"
+    assert name(fragile) == "Two"
+
+    with own_valkey.client() as client:
+        assert client.exists(f"view:1:customer:{ID.hex}")
+
+
+def test_an_emptied_redis_is_filled_again(fragile: Runtime, own_valkey: Valkey) -> None:
+    named(fragile, "One")
+    with own_valkey.client() as client:
+        client.flushall()
+        settle(fragile)
+        assert name(fragile) == "One"
+
+        assert client.exists(f"view:1:customer:{ID.hex}")
+
+
+def test_a_mark_that_nobody_renews_expires(redis_url: str) -> None:
+    cache = connected(redis_url)
+    cache.publish(1, {"a": entry(3)}, before=0, after=3, kinds=set())
+    for position in (3, 5):
+        cache._redis.expire("views:mark:1", 1)
+        cache.publish(1, {}, before=3, after=position, kinds=set())
+
+        assert 1 < int(str(cache._redis.ttl("views:mark:1"))) <= redis_cache.MARK_SECONDS
+    assert 0 < int(str(cache._redis.ttl("view:1:a"))) <= redis_cache.LIFETIME_SECONDS
+
+
+def test_after_an_error_redis_is_left_alone_for_a_while(
+    own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_cache, "PAUSE_SECONDS", 60.0)
+    cache: Cache = connected(own_valkey.url)
+    cache.publish(1, {"a": entry(3)}, before=0, after=3, kinds=set())
+    own_valkey.pause()
+    assert cache.look(1, "a") == (None, None)
+    own_valkey.resume()
+
+    assert cache.look(1, "a") == (None, None)
+    cache.fill(1, "b", entry(3), ())
+    cache.publish(1, {"c": entry(4)}, before=3, after=4, kinds=set())
+
+    again: Cache = connected(own_valkey.url)
+    assert again.look(1, "a")[0] == entry(3)
+    assert again.look(1, "b")[0] is None
+    assert again.look(1, "c")[0] is None
+
+
+def test_what_another_release_left_is_no_entry(redis_url: str) -> None:
+    cache: RedisCache = connected(redis_url)
+    cache.publish(1, {}, before=0, after=3, kinds=set())
+    cache._redis.set("view:1:a", b"9 no entry of this release")
+
+    assert cache.look(1, "a")[0] is None

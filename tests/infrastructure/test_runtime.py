@@ -1,0 +1,139 @@
+"""How a process moves the views by itself, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from infrastructure.advancing import BackgroundAdvance
+from infrastructure.runtime import Runtime, open_runtime
+from infrastructure.settings import Settings
+from tests import builders as b
+from tests.cli.process import wait_until
+from tests.projections.views import record
+from tests.schema import Schema
+from tests.servers import Valkey
+from tests.shop import SECRETS
+
+
+def happen(runtime: Runtime, times: int = 1, first: int = 1) -> None:
+    for n in range(first, first + times):
+        record(runtime.store, {UUID(int=n): [b.item_added()]})
+
+
+def test_it_goes_on_until_nothing_is_left(runtime: Runtime) -> None:
+    happen(runtime, 3)
+
+    assert runtime.advance() is False
+    assert runtime.queries.position() == 3
+    assert runtime.advance() is False
+
+
+def test_when_time_is_up_there_may_be_more(runtime: Runtime) -> None:
+    happen(runtime)
+
+    assert runtime.advance(seconds=-1) is True
+    assert runtime.queries.position() == 1
+
+
+def test_asked_to_stop_it_begins_no_other_batch(runtime: Runtime) -> None:
+    happen(runtime)
+
+    assert runtime.advance(stopping=lambda: True) is True
+    assert runtime.queries.position() == 0
+
+
+def test_a_thread_moves_the_views_when_woken(runtime: Runtime) -> None:
+    background = BackgroundAdvance(runtime.advance, tick_seconds=3600)
+    background.start()
+    for n in (1, 2):
+        happen(runtime, first=n)
+        background.wake()
+        wait_until(lambda n=n: runtime.queries.position() == n)  # type: ignore[misc]
+    background.stop()
+
+    happen(runtime, first=3)
+    background.wake()
+    assert runtime.queries.position() == 2
+
+
+def test_a_thread_looks_by_itself_when_nobody_wakes_it(runtime: Runtime) -> None:
+    background = BackgroundAdvance(runtime.advance, tick_seconds=0.01)
+    background.start()
+    happen(runtime)
+
+    wait_until(lambda: runtime.queries.position() == 1)
+    background.stop()
+
+
+def test_a_thread_outlives_a_database_that_was_away(runtime: Runtime) -> None:
+    calls = count(1)
+
+    def advance(*, stopping: Callable[[], bool]) -> bool:
+        if next(calls) < 3:
+            raise OperationalError("SELECT", {}, Exception("away"))
+        return runtime.advance(stopping=stopping)
+
+    failing: Any = advance
+    background = BackgroundAdvance(failing, tick_seconds=0.01)
+    happen(runtime)
+    background.start()
+
+    wait_until(lambda: runtime.queries.position() == 1)
+    background.stop()
+
+
+def test_a_thread_that_never_began_can_be_stopped(runtime: Runtime) -> None:
+    BackgroundAdvance(runtime.advance).stop()
+
+
+def test_embedded_a_command_moves_the_views_of_its_own_process(
+    prepared_sqlite: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.db").write_bytes(prepared_sqlite.read_bytes())
+    settings = open_settings(tmp_path)
+    runtime = open_runtime(settings)
+    runtime.start()
+    happen(runtime)
+    runtime.nudge()
+
+    wait_until(lambda: runtime.queries.position() == 1)
+    runtime.close()
+    assert {path.name for path in tmp_path.iterdir()} == {"shop.db"}
+
+
+def open_settings(directory: Path) -> Settings:
+    return Settings(data_dir=directory, **SECRETS)
+
+
+def test_distributed_nothing_runs_but_the_worker(
+    prepared_mysql: Schema, own_valkey: Valkey, tmp_path: Path
+) -> None:
+    urls = dict[str, Any](database_url=prepared_mysql.emptied(), redis_url=own_valkey.url)
+    runtime = open_runtime(replace(open_settings(tmp_path), **urls))
+    runtime.start()
+
+    assert runtime.background is None
+    happen(runtime)
+    runtime.nudge()
+    assert runtime.queries.position() == 0
+    runtime.close()
+
+
+def test_nothing_is_reached_before_the_first_use(tmp_path: Path) -> None:
+    nowhere = dict[str, Any](
+        database_url="mysql+pymysql://root@127.0.0.1:1/shop", redis_url="redis://127.0.0.1:1/0"
+    )
+
+    runtime = open_runtime(replace(open_settings(tmp_path), **nowhere))
+
+    with pytest.raises(OperationalError):
+        runtime.feed.position()
+    runtime.close()
