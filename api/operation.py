@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
+from uuid import UUID
 
 import falcon
 import msgspec
@@ -122,7 +123,7 @@ def write(command: type[Command], allow: Allow, *, of_actor: str = "") -> Callab
 class WriteAnswer(msgspec.Struct):
     """What a write made: the resource, its version, and a token for reading it back."""
 
-    id: str
+    id: UUID
     version: int
     token: str
 

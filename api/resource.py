@@ -97,7 +97,7 @@ class Resource:
         if "return=representation" in (req.get_header("Prefer") or ""):
             self._represent(resp, command, receipt, operation)
         else:
-            answer = WriteAnswer(str(receipt.id), receipt.version, token)
+            answer = WriteAnswer(receipt.id, receipt.version, token)
             resp.data, resp.content_type = msgspec.json.encode(answer), falcon.MEDIA_JSON
 
     def _represent(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import falcon
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from api.gate import Forbidden
 from api.operation import any_of, operation, own, write
@@ -26,9 +26,11 @@ from commands.tickets import (
 from domain import vin
 from domain.account import Role
 from domain.ticket_events import Status
+from projections.customers import CustomerView
 from projections.history import HistoryEntry
 from projections.queries import Listing
 from projections.tickets import AssignmentView, TicketView
+from projections.vehicles import VehicleView
 
 ADMIN, MECHANIC, CUSTOMER = Role.ADMIN, Role.MECHANIC, Role.CUSTOMER
 AUDITOR, REPORTER = Role.AUDITOR, Role.REPORTER
@@ -44,6 +46,14 @@ Expand = Annotated[
         description="customer, vehicle or both, separated by a comma: shown inside the ticket.",
     ),
 ]
+
+
+class ShownTicket(TicketView, kw_only=True):
+    """A service ticket. `customer` and `vehicle` are there where `expand` asks for them: as
+    they are now, null where they are not the reader's to see."""
+
+    customer: CustomerView | UnsetType | None = UNSET
+    vehicle: VehicleView | UnsetType | None = UNSET
 
 
 class TicketAt(At, kw_only=True):
@@ -146,7 +156,7 @@ _decode_named = msgspec.json.Decoder(_Named).decode
 
 
 class Tickets(TicketResource):
-    @operation(READERS, params=TicketFilters, returns=list[TicketView])
+    @operation(READERS, params=TicketFilters, returns=list[ShownTicket])
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: TicketFilters) -> None:
         """List tickets; a customer sees their own only."""
         shown = self.expanding(req, query.expand)
@@ -156,7 +166,7 @@ class Tickets(TicketResource):
 
 
 class CustomerTickets(TicketResource):
-    @operation(READERS, params=TicketFilters, returns=list[TicketView])
+    @operation(READERS, params=TicketFilters, returns=list[ShownTicket])
     def on_get(
         self,
         req: falcon.Request,
@@ -171,7 +181,7 @@ class CustomerTickets(TicketResource):
 
 
 class Ticket(TicketResource):
-    @operation(READERS, params=TicketAt, returns=TicketView)
+    @operation(READERS, params=TicketAt, returns=ShownTicket)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, query: TicketAt
     ) -> None:

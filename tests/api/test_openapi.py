@@ -163,7 +163,7 @@ def test_units_and_formats_are_said() -> None:
                 assert "minutes" in said["description"], (name, field)
     rate = SCHEMAS["LaborLineView"]["properties"]["rate_cents_per_hour"]
     assert rate["description"] == "Money in cents per hour of work."
-    assert SCHEMAS["TicketView"]["properties"]["total_cents"]["format"] == "int64"
+    assert SCHEMAS["ShownTicket"]["properties"]["total_cents"]["format"] == "int64"
     assert SCHEMAS["IssuePart"]["properties"]["quantity"]["format"] == "int32"
 
 
