@@ -111,7 +111,7 @@ class ItemReinstated(Event, frozen=True, tag="inventory.reinstated"):
 class InventoryItem(Aggregate["InventoryEvent"]):
     noun = "inventory item"
     stream = "inventory"
-    snapshot_every = 100
+    snapshot_every = 25
 
     details: ItemDetails = ItemDetails(part_number="", name="")
     unit_cost_cents: int = 0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.converters import conversions
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -79,6 +82,8 @@ class Database:
                 read_timeout=self._statement_timeout_seconds,
                 write_timeout=self._statement_timeout_seconds,
                 autocommit=autocommit,
+                client_flag=0 if autocommit else CLIENT.MULTI_STATEMENTS,
+                conv={**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat},
             )
         else:
             options["connect_args"] = dict(
@@ -104,6 +109,9 @@ class Database:
     def _remember(
         self, _: Connection, cursor: Any, statement: str, parameters: Any, *unused: object
     ) -> None:
+        # Of several statements in one packet only the first has raised its error yet.
+        while cursor.nextset():
+            continue
         if cursor.description is None:
             self._written.get().append(Write(statement, parameters, cursor.rowcount))
 

@@ -91,8 +91,8 @@ class LocalCache:
     def fill(self, generation: int, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
         with self._lock:
             mark = self._marks.get(generation)
-            # Without a mark no entry is trusted, and nobody would ever replace this one.
-            if mark is not None and mark.holds(entry, kinds):
+            superseded = any(generation < live for live in self._marks)
+            if not superseded and (mark is None or mark.holds(entry, kinds)):
                 self._keep((generation, key), entry)
 
     def publish(
@@ -107,8 +107,8 @@ class LocalCache:
         with self._lock:
             mark = self._marks.get(generation)
             if mark is None:
-                # Another generation is served from now on: nobody changes the old bodies
-                # any more, not even when a person is erased.
+                # Nobody changes the bodies of an earlier generation any more, not even when
+                # a person is erased.
                 self._entries.clear()
                 self._marks.clear()
             for key, entry in entries.items():

@@ -17,7 +17,7 @@ from eventsourcing.persistence import (
     StoredEvent,
     Subscription,
 )
-from sqlalchemy import Select, Table, func, insert, select
+from sqlalchemy import Connection, Select, Table, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from infrastructure.database import Database
@@ -90,13 +90,14 @@ class EventRecorder(ApplicationRecorder):
         # All writers in one order: two of them that touch the same aggregates wait for each
         # other instead of deadlocking.
         rows.sort(key=lambda row: (row["originator_id"].bytes, row["originator_version"]))
-        with self._database.transaction() as connection:
-            with _conflicts_told():
-                connection.execute(insert(events), rows)
-            waiting = dict(recorded_at=now, runs=encode_runs(stored_events))
-            connection.execute(insert(pending), [waiting])
+        waiting = dict(recorded_at=now, runs=encode_runs(stored_events))
+        with self._database.transaction() as connection, _conflicts_told():
             if self._sequencer:
+                connection.execute(insert(events), rows)
+                connection.execute(insert(pending), [waiting])
                 self._sequencer.sequence()
+            else:
+                _append(connection, rows, waiting)
         return None
 
     def select_events(
@@ -143,6 +144,34 @@ class EventRecorder(ApplicationRecorder):
         return PollingSubscription(self, gt, topics)
 
 
+def _append(connection: Connection, rows: list[dict[str, Any]], waiting: dict[str, Any]) -> None:
+    """Both inserts in one packet: a round trip less, and half of SQLAlchemy's work."""
+    values = [
+        value
+        for row in rows
+        for value in (
+            row["originator_id"].bytes,
+            row["originator_version"],
+            row["topic"],
+            _naive(row["recorded_at"]),
+            row["commit_id"].bytes,
+            row["state"],
+        )
+    ]
+    statement = _APPEND.format(rows=", ".join([_ROW] * len(rows)))
+    values += [_naive(waiting["recorded_at"]), waiting["runs"]]
+    connection.exec_driver_sql(statement, tuple(values))
+
+
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+_ROW = "(%s, %s, %s, %s, %s, %s)"
+_APPEND = """\
+INSERT INTO events
+(originator_id, originator_version, topic, recorded_at, commit_id, state) VALUES {rows};
+INSERT INTO pending (recorded_at, runs) VALUES (%s, %s)"""
 _select_records = select(
     events.c.originator_id,
     events.c.originator_version,

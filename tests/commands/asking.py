@@ -34,7 +34,7 @@ from domain.vehicle import OdometerUnit
 from tests.commands.model import Model, TicketModel
 
 MILES = OdometerUnit.MILES
-WHICH_MAX = 5
+UNKNOWN = 4
 Asked = tuple[str, int, int, int]
 """What, of which, with which other, how many."""
 
@@ -46,6 +46,8 @@ class Chosen:
         self.ticket, self.vehicle = _of(model.tickets, which), _of(model.vehicles, which)
         self.item, self.other_item = _of(model.on_hand, which), _of(model.on_hand, other)
         self.customer, self.mechanic = _of(model.customers, other), _of(model.rates, other)
+        vehicle = model.vehicles.get(self.vehicle)
+        self.owner = vehicle.owner if vehicle and number else self.customer
         ticket = model.tickets.get(self.ticket, TicketModel(uuid4(), uuid4()))
         self.part_line, self.labor_line = _of(ticket.parts, other), _of(ticket.labor, other)
         self.number = number
@@ -53,18 +55,22 @@ class Chosen:
 
 def _of(known: Iterable[UUID], which: int) -> UUID:
     ids = list(known)
-    return ids[which % len(ids)] if ids and which < WHICH_MAX else uuid4()
+    return ids[which % len(ids)] if ids and which != UNKNOWN else uuid4()
 
 
-ASKING: dict[str, Callable[[Chosen], Command]] = {
-    "open": lambda c: OpenTicket(
+def opening(customer_id: UUID, vehicle_id: UUID) -> OpenTicket:
+    return OpenTicket(
         ticket_id=uuid4(),
         ro_number=1,
         shop_unit=MILES,
-        customer_id=c.customer,
-        vehicle_id=c.vehicle,
+        customer_id=customer_id,
+        vehicle_id=vehicle_id,
         description="Brakes",
-    ),
+    )
+
+
+ASKING: dict[str, Callable[[Chosen], Command]] = {
+    "open": lambda c: opening(c.owner, c.vehicle),
     "issue": lambda c: IssuePart(
         ticket_id=c.ticket, line_id=uuid4(), inventory_id=c.other_item, quantity=c.number + 1
     ),
@@ -87,16 +93,18 @@ ASKING: dict[str, Callable[[Chosen], Command]] = {
     "hold": lambda c: HoldTicket(ticket_id=c.ticket, hold_reason=HoldReason.OTHER),
     "resume": lambda c: ResumeTicket(ticket_id=c.ticket),
     "complete": lambda c: CompleteTicket(ticket_id=c.ticket),
-    "close": lambda c: CloseTicket(ticket_id=c.ticket),
+    "close": lambda c: CloseTicket(ticket_id=c.ticket, shop_unit=MILES),
     "reopen": lambda c: ReopenTicket(ticket_id=c.ticket, reason="comes back"),
     "void": lambda c: VoidTicket(ticket_id=c.ticket),
     "transfer": lambda c: TransferVehicle(vehicle_id=c.vehicle, customer_id=c.customer),
     "archive": lambda c: ArchiveVehicle(vehicle_id=c.vehicle),
     "restore": lambda c: RestoreVehicle(vehicle_id=c.vehicle),
 }
-OFTEN = ["open", "issue", "issue", "return"]
-WHICH = st.integers(0, WHICH_MAX)
-ASKED = st.tuples(st.sampled_from([*OFTEN, *ASKING]), WHICH, WHICH, st.integers(0, 4))
+OFTEN = ["open", "issue", "issue", "issue", "return", "receive", "reopen", "resume"]
+WHAT = st.sampled_from([*OFTEN, *ASKING])
+WHICH = st.sampled_from([*range(UNKNOWN)] * 4 + [UNKNOWN])
+NUMBER = st.integers(0, 4)
+ASKED = st.tuples(WHAT, WHICH, WHICH, NUMBER)
 
 
 def asking(model: Model, asked: Asked) -> Command:

@@ -7,10 +7,8 @@ come in between the look and the commit.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
-from threading import Thread
+from itertools import accumulate
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,54 +22,28 @@ from commands.kernel import Command, Context, Receipt
 from commands.store import Key, KeyReused
 from domain.customer import Customer
 from domain.inventory import InventoryItem, StockIssued
-from domain.kernel import A, Aggregate, Recorded, Refused, replay
+from domain.kernel import A, Recorded, Refused, replay
 from domain.ticket import Ticket
 from domain.vehicle import Vehicle
 from infrastructure.database import Database
 from infrastructure.event_store.checks import verify
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
-from infrastructure.event_store.transaction import StoreTransaction
 from tests import builders as b
-from tests.commands.asking import ASKED, WHICH, Asked, asking
-from tests.commands.model import DONE, Model, VehicleModel
+from tests.commands.asking import ASKED, NUMBER, WHAT, WHICH, Asked, asking, opening
+from tests.commands.model import DONE, Model, TicketModel, VehicleModel
+from tests.commands.rivals import Rivals
 from tests.given import history
 from tests.infrastructure.event_store.stores import event_store, now
 
 EXAMPLES = os.environ.get("TORTURE_EXAMPLES")
-STEPS = 40
+STEPS = 50
 SNAPSHOT_EVERY = 3
 """Instead of a hundred events and more: so that short lives have snapshots too."""
 PRICE, RATE, STOCK = 1_250, 9_050, 6
 
 
-class Rivals:
-    """The store, where before each commit that holds events the next rival comes first."""
-
-    def __init__(self, store: EventStore, rivals: Sequence[Callable[[], object]]) -> None:
-        self._store, self._waiting = store, list(rivals)
-        self.attempts = 0
-
-    @contextmanager
-    def transaction(self) -> Iterator[StoreTransaction]:
-        self.attempts += 1
-        with self._store.transaction() as transaction:
-            append = transaction.append
-
-            def after_a_rival(events: Any, after: Any) -> None:
-                if self._waiting:
-                    elsewhere(self._waiting.pop(0))
-                append(events, after)
-
-            transaction.append = after_a_rival  # type: ignore[method-assign]
-            yield transaction
-
-
-def elsewhere(rival: Callable[[], object]) -> None:
-    """In a thread, hence on a connection, of its own."""
-    thread = Thread(target=rival)
-    thread.start()
-    thread.join()
+RIVALS = st.lists(st.tuples(WHAT, NUMBER), min_size=1, max_size=3)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -81,6 +53,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
+        self.changed: set[UUID] = set()
         self.kept: list[tuple[Command, Key, str, Receipt | None]] = []
         self._begin()
 
@@ -104,6 +77,11 @@ class StoreMachine(RuleBasedStateMachine):
         with self.store.transaction() as transaction:
             recorded = [r for id, events in past.items() for r in history(*events, id=id)]
             transaction.append(recorded, [])
+        for customer, vehicle in zip(self.model.customers, self.model.vehicles, strict=True):
+            self._must(opening(customer, vehicle))
+
+    def _must(self, command: Command) -> None:
+        assert self._execute(command)[0] == self.model.do(command) == DONE
 
     @rule(asked=ASKED, keyed=st.booleans())
     def one_comes(self, asked: Asked, keyed: bool) -> None:
@@ -115,15 +93,12 @@ class StoreMachine(RuleBasedStateMachine):
         if key:
             self.kept.append((command, key, outcome, receipt))
 
-    @rule(asked=ASKED, keyed=st.booleans(), rivals=st.lists(ASKED, min_size=1, max_size=3))
-    def others_come_first(
-        self,
-        asked: Asked,
-        keyed: bool,
-        rivals: list[Asked],
-    ) -> None:
+    @rule(asked=ASKED, keyed=st.booleans(), rivals=RIVALS)
+    def others_come_first(self, asked: Asked, keyed: bool, rivals: list[tuple[str, int]]) -> None:
+        """Others who want something of the same things."""
         command, key = asking(self.model, asked), _new_key() if keyed else None
-        others = [asking(self.model, rival) for rival in rivals]
+        _, which, other, _ = asked
+        others = [asking(self.model, (what, which, other, number)) for what, number in rivals]
         order: list[tuple[Command, str]] = []
 
         def come(other: Command) -> None:
@@ -151,40 +126,57 @@ class StoreMachine(RuleBasedStateMachine):
                 self._execute(command, Key(scope=key.scope, fingerprint=b"other".ljust(32)))
 
     @invariant()
-    def the_shelves_are_the_models(self) -> None:
-        for id, on_hand in self.model.on_hand.items():
-            movements = [r.event for r in self._whole(InventoryItem, id) if _moves(r)]
-            sums = [sum(_moved(m) for m in movements[: n + 1]) for n in range(len(movements))]
-            assert [m.quantity_on_hand for m in movements] == sums
-            assert self._loaded(InventoryItem, id).quantity_on_hand == sums[-1] == on_hand
+    def what_changed_is_as_in_the_model(self) -> None:
+        while self.changed:
+            self._check(self.changed.pop())
 
-    @invariant()
-    def the_tickets_are_the_models(self) -> None:
-        for id, model in self.model.tickets.items():
-            self._whole(Ticket, id)
-            ticket = self._loaded(Ticket, id)
-            lines = {
-                line_id: (line.inventory_id, line.quantity, line.unit_price_cents)
-                for line_id, line in ticket.parts.items()
-            }
-            assert (str(ticket.status), lines) == (model.status, model.parts)
-            assert (ticket.labor, ticket.mechanic_ids) == (model.labor, model.mechanics)
-            parts_total = sum(quantity * price for _, quantity, price in lines.values())
-            assert ticket.parts_total_cents == parts_total
-            assert ticket.labor_total_cents == sum(ticket.labor.values())
+    def _check(self, id: UUID) -> None:
+        if id in self.model.on_hand:
+            self._check_item(id)
+        elif id in self.model.tickets:
+            self._check_ticket(id)
+        elif id in self.model.customers:
+            assert self._now(Customer, id)[0].open_ticket_ids == self.model.customers[id]
+        else:
+            vehicle, _ = self._now(Vehicle, id)
+            known = VehicleModel(vehicle.customer_id, vehicle.open_ticket_ids, vehicle.archived)
+            assert known == self.model.vehicles[id]
 
-    @invariant()
-    def open_tickets_are_known_to_customer_and_vehicle(self) -> None:
-        for id, opened in self.model.customers.items():
-            assert self._loaded(Customer, id).open_ticket_ids == opened
-            self._whole(Customer, id)
-        for id, model in self.model.vehicles.items():
-            vehicle = self._loaded(Vehicle, id)
-            assert (vehicle.customer_id, vehicle.archived) == (model.owner, model.archived)
-            assert vehicle.open_ticket_ids == model.open
-            self._whole(Vehicle, id)
+    def _check_item(self, id: UUID) -> None:
+        item, events = self._now(InventoryItem, id)
+        movements = [r.event for r in events if hasattr(r.event, "quantity_on_hand")]
+        assert [m.quantity_on_hand for m in movements] == list(accumulate(map(_moved, movements)))
+        assert movements[-1].quantity_on_hand == item.quantity_on_hand == self.model.on_hand[id]
+
+    def _check_ticket(self, id: UUID) -> None:
+        ticket, _ = self._now(Ticket, id)
+        parts = {
+            line_id: (line.inventory_id, line.quantity, line.unit_price_cents)
+            for line_id, line in ticket.parts.items()
+        }
+        known = TicketModel(
+            ticket.customer_id,
+            ticket.vehicle_id,
+            ticket.status,
+            parts,
+            ticket.labor,
+            ticket.mechanic_ids,
+        )
+        assert known == self.model.tickets[id]
+        assert ticket.parts_total_cents == sum(n * price for _, n, price in parts.values())
+        assert ticket.labor_total_cents == sum(ticket.labor.values())
+
+    def _now(self, kind: type[A], id: UUID) -> tuple[A, list[Recorded[Any]]]:
+        """The aggregate as it is loaded, which is what all its events make: no version lacks."""
+        with self.store.transaction() as transaction:
+            aggregate, events = transaction.load(kind, id), self.store.events(id)
+        assert aggregate == replay(kind(id=id), events)
+        return aggregate, events
 
     def teardown(self) -> None:
+        model = self.model
+        for id in (*model.on_hand, *model.tickets, *model.customers, *model.vehicles):
+            self._check(id)
         while Sequencer(self.database).step():
             continue
         assert list(verify(self.database)) == []
@@ -199,25 +191,12 @@ class StoreMachine(RuleBasedStateMachine):
             )
         except Refused as refused:
             return str(refused).partition(";")[0], None
+        self.changed |= receipt.versions.keys() if receipt.commit_id else set()
         return DONE, receipt
-
-    def _loaded(self, kind: type[A], id: UUID) -> A:
-        with self.store.transaction() as transaction:
-            return transaction.load(kind, id)
-
-    def _whole(self, kind: type[Aggregate[Any]], id: UUID) -> list[Recorded[Any]]:
-        """Its events, which make what loading it gives: versions without holes among them."""
-        events = self.store.events(id)
-        assert replay(kind(id=id), events) == self._loaded(kind, id)
-        return events
 
 
 def _new_key() -> Key:
     return Key(scope=uuid4().bytes * 2, fingerprint=b"payload".ljust(32))
-
-
-def _moves(recorded: Recorded[Any]) -> bool:
-    return hasattr(recorded.event, "quantity_on_hand")
 
 
 def _moved(event: Any) -> int:
@@ -236,7 +215,7 @@ def test_the_store_does_what_plain_dicts_do(machine: type[RuleBasedStateMachine]
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=int(EXAMPLES or 15),
+            max_examples=int(EXAMPLES or 40),
             stateful_step_count=STEPS,
             derandomize=EXAMPLES is None,
             deadline=None,

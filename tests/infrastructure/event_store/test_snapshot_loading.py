@@ -24,20 +24,23 @@ def snapshot_versions(database: Database) -> list[int]:
         return list(connection.scalars(select(version).order_by(version)))
 
 
-def test_a_snapshot_is_taken_of_every_hundred_events(database: Database, store: EventStore) -> None:
+EVERY = InventoryItem.snapshot_every or 0
+
+
+def test_a_snapshot_is_taken_every_so_many_events(database: Database, store: EventStore) -> None:
     add_item(store)
-    receive(store, 1, times=98)
+    receive(store, 1, times=EVERY - 2)
     assert snapshot_versions(database) == []
 
     receive(store, 1, times=3)
-    assert snapshot_versions(database) == [102]
+    assert snapshot_versions(database) == [EVERY + 2]
 
-    receive(store, 1, times=99)
-    assert snapshot_versions(database) == [102]
+    receive(store, 1, times=EVERY - 1)
+    assert snapshot_versions(database) == [EVERY + 2]
 
     receive(store, 1)
-    assert snapshot_versions(database) == [202]
-    assert on_hand(store) == 201
+    assert snapshot_versions(database) == [2 * EVERY + 2]
+    assert on_hand(store) == 2 * EVERY + 1
 
 
 def test_what_a_snapshot_holds_is_not_replayed(database: Database, store: EventStore) -> None:
