@@ -143,12 +143,12 @@ HEADERS = (
 )
 TEXT = f"""\
 4 processes with 2 or 4 threads each. Plain: one INSERT of the same rows into a table with an
-auto-increment key, and COMMIT, by the bare driver (2 round trips). The store: `EventRecorder`
-in `Database.transaction` (events, the row in `pending`, COMMIT: 3 round trips); `execute()` also
-loads the item it changes. The goal is {GOAL}. The third column from "plain" is what the design
-costs by itself (one round trip more, and the random order of the primary key); from there to
-"the store" is Python, SQLAlchemy in the first place, and where COMMIT does not wait for the disk
-the processors shared with the server are the limit. Where it waits, the disk is."""
+auto-increment key, and COMMIT, by the bare driver (2 round trips). "Our statements": events, the
+row in `pending` and COMMIT, one by one, by the bare driver. The store: `EventRecorder` in
+`Database.transaction` (both inserts in one packet, COMMIT: 2 round trips); `execute()` also loads
+the item it changes. The goal is {GOAL}. What the design costs is a second table and the random
+order of the primary key; the rest is Python, SQLAlchemy's transaction in the first place. The
+limit is the processors, which clients and server share here."""
 
 
 def _row(durable: bool, writers: int, events: int, found: dict[str, float]) -> list[object]:

@@ -81,7 +81,7 @@ goes on until it has seen the last one (ours: and one sequencer). The extension 
 auto-increment key number the events while their transactions are still open; a reader that is
 past a number never sees what is committed under a lower one later. Ours numbers what is
 committed. Both are limited by the same disk and processors; the difference in speed is the
-extension's ORM session and its wider index on one side, our third round trip on the other."""
+extension's ORM session and its wider index on one side, our second table on the other."""
 
 
 def _ours(url: str, writers: Writers, seconds: float) -> Run:

@@ -27,8 +27,8 @@ class StoreTransaction:
     """Everything in it joins the thread's current database transaction.
 
     Round trips on MySQL: one per aggregate loaded (and one for the keys of personal data),
-    one for the events, one for the row that asks for their positions, one COMMIT. An
-    idempotency key costs two more, a due snapshot two.
+    one for the events with the row that asks for their positions, one COMMIT. An idempotency
+    key costs two more, a due snapshot two, a lost race one.
     """
 
     def __init__(
