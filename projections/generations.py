@@ -94,9 +94,14 @@ class Generations:
         return generation
 
     def switch(self, generation: int) -> None:
-        """Serve that generation from now on; the old one stays for readers under way."""
+        """Serve that generation from now on; the old one stays for readers under way.
+
+        Raises `NoViews` if it was dropped, because a later one is served by now.
+        """
         with self._connections.transaction() as connection:
             is_it = generations.c.generation == generation
+            if connection.scalar(select(generations.c.generation).where(is_it)) is None:
+                raise NoViews(f"generation {generation} was dropped: a later one is served")
             connection.execute(update(generations).values(live=is_it))
         self._known = None
 

@@ -19,6 +19,7 @@ from domain.customer import Customer
 from domain.kernel import Refused
 from infrastructure.preparing import rebuild
 from infrastructure.redis_cache import LIFETIME_SECONDS
+from projections.generations import NoViews
 from projections.history import history
 from projections.views import FOLDS
 from tests import builders as b
@@ -151,6 +152,19 @@ def test_nothing_personal_is_left_in_views_that_are_served_no_more(filled: Fille
         assert 0 < runtime.redis.ttl(key) <= LIFETIME_SECONDS
         left.remove(f"redis {key.encode()!r}")
     assert left == set()
+
+
+def test_a_build_that_was_overtaken_and_dropped_is_not_switched_to(filled: Filled) -> None:
+    runtime = filled.shop.runtime
+    overtaken = runtime.generations.create()
+    served = rebuild(runtime, runtime.generations.create())
+    runtime.chores.sweep()
+    runtime.chores.sweep()
+
+    with pytest.raises(NoViews):
+        rebuild(runtime, overtaken)
+
+    assert runtime.generations.live() == served
 
 
 def test_the_person_reads_null_also_in_the_past(filled: Filled) -> None:

@@ -11,15 +11,20 @@ from falcon.testing import Result
 from tests.api.answers import ids, items
 from tests.shop import Shop, done
 
+PAGES_MAX = 20
+
 
 def _pages(shop: Shop, path: str) -> Iterator[Result]:
-    link: str | None = path
-    while link is not None:
+    link = path
+    for _ in range(PAGES_MAX):
         page = shop.get(link)
         assert page.status_code == 200, page.text
         yield page
         link = page.json["next"]
         assert page.headers.get("link") == (f'<{link}>; rel="next"' if link else None)
+        if link is None:
+            return
+    raise AssertionError(f"{path} goes on and on")
 
 
 def _all(shop: Shop, path: str) -> list[dict[str, object]]:
@@ -90,7 +95,6 @@ def test_nothing_is_shown_twice_or_skipped_while_others_write(shop: Shop, sort: 
         seen += ids(page)
         shop.customer(name=f"Customer {n} and a half")
         shop.settle()
-        assert n < 10
 
     assert len(seen) == len(set(seen))
     assert set(known) <= set(seen)

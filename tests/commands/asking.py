@@ -34,6 +34,7 @@ from domain.vehicle import OdometerUnit
 from tests.commands.model import Model, TicketModel
 
 MILES = OdometerUnit.MILES
+REASONS = AdjustmentReason.COUNT_CORRECTION, AdjustmentReason.LOSS
 UNKNOWN = 4
 Asked = tuple[str, int, int, int]
 """What, of which, with which other, how many."""
@@ -77,7 +78,7 @@ ASKING: dict[str, Callable[[Chosen], Command]] = {
     "return": lambda c: ReturnPart(ticket_id=c.ticket, line_id=c.part_line),
     "receive": lambda c: ReceiveStock(inventory_id=c.item, quantity=c.number + 1),
     "adjust": lambda c: AdjustStock(
-        inventory_id=c.item, quantity_delta=c.number - 2, reason=AdjustmentReason.LOSS
+        inventory_id=c.item, quantity_delta=c.number - 2, reason=REASONS[c.number % 2]
     ),
     "assign": lambda c: AssignMechanic(ticket_id=c.ticket, mechanic_id=c.mechanic),
     "remove": lambda c: RemoveMechanic(ticket_id=c.ticket, mechanic_id=c.mechanic),
@@ -93,7 +94,7 @@ ASKING: dict[str, Callable[[Chosen], Command]] = {
     "hold": lambda c: HoldTicket(ticket_id=c.ticket, hold_reason=HoldReason.OTHER),
     "resume": lambda c: ResumeTicket(ticket_id=c.ticket),
     "complete": lambda c: CompleteTicket(ticket_id=c.ticket),
-    "close": lambda c: CloseTicket(ticket_id=c.ticket, shop_unit=MILES),
+    "close": lambda c: CloseTicket(ticket_id=c.ticket),
     "reopen": lambda c: ReopenTicket(ticket_id=c.ticket, reason="comes back"),
     "void": lambda c: VoidTicket(ticket_id=c.ticket),
     "transfer": lambda c: TransferVehicle(vehicle_id=c.vehicle, customer_id=c.customer),

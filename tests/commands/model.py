@@ -80,9 +80,10 @@ class Model:
             case ReceiveStock(inventory_id=item, quantity=quantity):
                 _must(item in self.on_hand, f"no inventory item {item}")
                 self.on_hand[item] += quantity
-            case AdjustStock(inventory_id=item, quantity_delta=delta):
+            case AdjustStock(inventory_id=item, quantity_delta=delta, reason=reason):
                 _must(item in self.on_hand, f"no inventory item {item}")
                 _must(delta != 0, "an adjustment changes the quantity")
+                _must(reason != "loss" or delta < 0, "loss takes from what is on hand")
                 _must(self.on_hand[item] + delta >= 0, "stock never falls below zero")
                 self.on_hand[item] += delta
             case ArchiveVehicle() | RestoreVehicle() | TransferVehicle():

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -215,10 +215,12 @@ def test_the_store_does_what_plain_dicts_do(machine: type[RuleBasedStateMachine]
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=int(EXAMPLES or 40),
+            max_examples=int(EXAMPLES or 25),
             stateful_step_count=STEPS,
             derandomize=EXAMPLES is None,
             deadline=None,
+            # Making a failure short takes minutes: for those who look into one.
+            phases=tuple(Phase) if EXAMPLES else (Phase.generate,),
             suppress_health_check=list(HealthCheck),
         ),
     )

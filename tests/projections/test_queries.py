@@ -197,6 +197,7 @@ def test_pages_show_every_row_once_and_in_order(runtime: Runtime) -> None:
             assert len(page.items) <= limit
             seen += list(page.items)
             pages += 1
+            assert pages <= len(made) + 1
             if page.next_key is None:
                 break
             assert len(page.items) == limit
