@@ -84,7 +84,7 @@ class Resource:
             role=actor.role,
             correlation_id=req.context.request_id,
             expected_version=_if_match(req),
-            key=_key(req, operation, actor, command),
+            key=self._key(req, operation, actor),
         )
         seen = parse_token(req)
         receipt = self.runtime.execute(command, context)
@@ -99,6 +99,21 @@ class Resource:
         else:
             answer = WriteAnswer(receipt.id, receipt.version, token)
             resp.data, resp.content_type = msgspec.json.encode(answer), falcon.MEDIA_JSON
+
+    def _key(self, req: falcon.Request, operation: Operation, actor: Standing) -> Key | None:
+        """Scope and fingerprint are keyed digests: nobody can try guesses against them."""
+        header = req.get_header("Idempotency-Key")
+        if header is None or operation.method != "POST":
+            return None
+        if not 1 <= len(header) <= KEY_MAX or not header.isascii() or not header.isprintable():
+            message = f"Expected 1 to {KEY_MAX} printable ASCII characters"
+            raise InvalidFields([FieldError("/headers/Idempotency-Key", message)])
+        scope = f"{actor.account_id} {operation.method} {operation.path} {header}"
+        digest = self.runtime.keyring.digest
+        return Key(
+            scope=digest(scope.encode()),
+            fingerprint=digest(req.path.encode() + b"\0" + req.context.payload),
+        )
 
     def _represent(
         self, resp: falcon.Response, command: Command, receipt: Receipt, operation: Operation
@@ -266,22 +281,6 @@ def _if_match(req: falcon.Request) -> int | None:
             [FieldError("/headers/If-Match", 'Expected one ETag of the resource, like "3"')]
         )
     return int(found[1])
-
-
-def _key(
-    req: falcon.Request, operation: Operation, actor: Standing, command: Command
-) -> Key | None:
-    header = req.get_header("Idempotency-Key")
-    if header is None or operation.method != "POST":
-        return None
-    if not 1 <= len(header) <= KEY_MAX or not header.isascii() or not header.isprintable():
-        message = f"Expected 1 to {KEY_MAX} printable ASCII characters"
-        raise InvalidFields([FieldError("/headers/Idempotency-Key", message)])
-    scope = f"{actor.account_id} {operation.method} {operation.path} {header}"
-    return Key(
-        scope=hashlib.sha256(scope.encode()).digest(),
-        fingerprint=hashlib.sha256(req.path.encode() + b"\0" + req.context.payload).digest(),
-    )
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -15,10 +15,11 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 from sqlalchemy import (
     BINARY,
     Column,
+    Connection,
     MetaData,
+    Select,
     String,
     Table,
-    and_,
     bindparam,
     delete,
     insert,
@@ -87,36 +88,34 @@ class Credentials:
                 delete(refresh_tokens).where(refresh_tokens.c.account_id == account_id)
             )
 
-    def verify(self, account_id: UUID | None, password: str) -> bool:
-        """Takes as long for an account that does not exist as for one that does."""
+    def verified(self, account_id: UUID | None, password: str) -> str | None:
+        """The hash that the password fits, to `issue` a token by; `None` if it does not.
+
+        Takes as long for an account that does not exist as for one that does.
+        """
         stored = None
         if account_id is not None:
-            query = select(credentials.c.password_hash)
             with self._database.reading() as connection:
-                stored = connection.scalar(query.where(credentials.c.account_id == account_id))
+                stored = connection.scalar(_hash_of(account_id))
         try:
-            return self._hasher.verify(stored or self._nobodys, password) and stored is not None
+            self._hasher.verify(stored or self._nobodys, password)
         except (Argon2Error, InvalidHashError):
-            return False
+            return None
+        return stored
 
     @cached_property
     def _nobodys(self) -> str:
         return self._hasher.hash(secrets.token_hex())
 
-    def issue(self, account_id: UUID, family: UUID | None = None) -> str:
-        """A new refresh token, in the family of the one it replaces."""
-        token, now = urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode(), self._clock()
-        row = dict(
-            token_hash=_digest(token),
-            family=family or uuid7(),
-            account_id=account_id,
-            issued_at=now,
-            expires_at=now + REFRESH_LIFETIME,
-            used_at=None,
-        )
+    def issue(self, account_id: UUID, verified_hash: str) -> str:
+        """A refresh token for who has shown the password.
+
+        Raises `InvalidToken` if the password has been changed since.
+        """
         with self._database.transaction() as connection:
-            connection.execute(insert(refresh_tokens), row)
-        return token
+            if connection.scalar(_hash_of(account_id).with_for_update()) != verified_hash:
+                raise InvalidToken
+            return self._insert(connection, account_id, uuid7())
 
     def rotate(self, token: str) -> tuple[UUID, str]:
         """The account and a token that takes this one's place.
@@ -124,24 +123,33 @@ class Credentials:
         Raises `InvalidToken`; one that was used before takes its family down with it.
         """
         with self._database.transaction() as connection:
-            now = self._clock()
-            unused = and_(
-                refresh_tokens.c.token_hash == bindparam("hash"),
-                refresh_tokens.c.used_at.is_(None),
-                refresh_tokens.c.expires_at > now,
-            )
-            # The UPDATE decides: of two that present the same token, one finds it unused.
-            spent = connection.execute(
-                update(refresh_tokens).where(unused).values(used_at=now), dict(hash=_digest(token))
-            )
             row = connection.execute(_token, dict(hash=_digest(token))).one_or_none()
-            if spent.rowcount == 1 and row is not None:
-                return row.account_id, self.issue(row.account_id, row.family)
             if row is not None:
+                # Whoever changes the password holds this row: either our successor is there
+                # to be deleted, or we find our token gone.
+                connection.execute(_hash_of(row.account_id).with_for_update())
+                # The UPDATE decides: of two that present the same token, one finds it unused.
+                now = self._clock()
+                spent = connection.execute(_spend, dict(hash=_digest(token), now=now))
+                if spent.rowcount == 1:
+                    return row.account_id, self._insert(connection, row.account_id, row.family)
                 connection.execute(
                     delete(refresh_tokens).where(refresh_tokens.c.family == row.family)
                 )
         raise InvalidToken
+
+    def _insert(self, connection: Connection, account_id: UUID, family: UUID) -> str:
+        token, now = urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode(), self._clock()
+        row = dict(
+            token_hash=_digest(token),
+            family=family,
+            account_id=account_id,
+            issued_at=now,
+            expires_at=now + REFRESH_LIFETIME,
+            used_at=None,
+        )
+        connection.execute(insert(refresh_tokens), row)
+        return token
 
     def revoke(self, token: str) -> None:
         """Log out: end the family of this token. An unknown token is ignored."""
@@ -162,6 +170,21 @@ class Credentials:
 _token = select(refresh_tokens.c.account_id, refresh_tokens.c.family).where(
     refresh_tokens.c.token_hash == bindparam("hash")
 )
+
+
+_spend = (
+    update(refresh_tokens)
+    .where(
+        refresh_tokens.c.token_hash == bindparam("hash"),
+        refresh_tokens.c.used_at.is_(None),
+        refresh_tokens.c.expires_at > bindparam("now"),
+    )
+    .values(used_at=bindparam("now"))
+)
+
+
+def _hash_of(account_id: UUID) -> Select[str]:
+    return select(credentials.c.password_hash).where(credentials.c.account_id == account_id)
 
 
 def _digest(token: str) -> bytes:

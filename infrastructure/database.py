@@ -205,4 +205,6 @@ _SQLITE_SESSION = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    # A destroyed key must not linger in free pages.
+    "PRAGMA secure_delete = ON",
 )

@@ -60,13 +60,16 @@ class Sessions:
         """`None` when e-mail and password do not open an active account, whichever is wrong;
         it takes as long either way."""
         claim = self._now(Claim, self._claim_id(ClaimKind.ACCOUNT_EMAIL, email))
-        verified = self._credentials.verify(claim.owner_id, password)
-        if claim.owner_id is None or not verified:
+        verified = self._credentials.verified(claim.owner_id, password)
+        if claim.owner_id is None or verified is None:
             return None
         account = self._now(Account, claim.owner_id)
         if not account.active:
             return None
-        return self._session(account, self._credentials.issue(account.id))
+        try:
+            return self._session(account, self._credentials.issue(account.id, verified))
+        except InvalidToken:
+            return None
 
     def refresh(self, refresh_token: str) -> Session | None:
         try:

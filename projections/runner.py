@@ -63,14 +63,14 @@ class Runner:
     def step(self, generation: int, limit: int = BATCH_MAX) -> int:
         """Fold one batch; return how many events it held.
 
-        What cannot be shown at all is sought event by event, so that it parks one stream
-        and holds up no other.
+        What cannot be shown at all is sought by halves, so that it parks one stream and holds
+        up no other.
         """
         try:
             return self._step(generation, limit)
         except Unshowable as fault:
             if limit > 1:
-                return self.step(generation, 1)
+                return self.step(generation, limit // 2)
             return self._step(generation, 1, fault)
 
     def _step(self, generation: int, limit: int, fault: Unshowable | None = None) -> int:

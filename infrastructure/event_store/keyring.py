@@ -145,8 +145,11 @@ class KeyRing:
     def claim_id(self, kind: str, normalised_value: str) -> UUID:
         """The id under which a unique value is claimed; tells nothing about the value."""
         text = f"{kind}\0{normalised_value}".encode()
-        digest = hmac.digest(self._claim_secret(), text, "sha256")
-        return uuid5(CLAIM_NAMESPACE, digest.hex())
+        return uuid5(CLAIM_NAMESPACE, self.digest(text).hex())
+
+    def digest(self, data: bytes) -> bytes:
+        """32 bytes that tell nothing about the data to whoever lacks the store's key."""
+        return hmac.digest(self._claim_secret(), data, "sha256")
 
     def rotate(self) -> int:
         """Wrap every key anew under the first master key; how many were under another one.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from falcon.testing import Result
 
 from domain.account import Role
 from infrastructure import sessions
+from infrastructure.credentials import InvalidToken
 from tests.api.answers import is_problem
 from tests.shop import PASSWORD, Client, Shop, done
 
@@ -191,3 +193,19 @@ def test_passwords_are_long_enough_and_never_shown(shop: Shop) -> None:
         assert answer.status_code == 200, answer.text
         for secret in (PASSWORD, NEW_PASSWORD, "argon2", "password"):
             assert secret not in answer.text
+
+
+def test_a_login_that_the_password_change_overtakes_gives_no_session(shop: Shop) -> None:
+    """The old password was right when it was looked at, and is not when the token is made."""
+    id, _ = _person(shop)
+    credentials = shop.runtime.credentials
+    verified = credentials.verified(UUID(id), PASSWORD)
+    assert verified is not None
+    done(shop.patch(f"/v1/accounts/{id}", json={"password": NEW_PASSWORD}))
+
+    with pytest.raises(InvalidToken):
+        credentials.issue(UUID(id), verified)
+
+    again = credentials.verified(UUID(id), NEW_PASSWORD)
+    assert again is not None
+    assert credentials.rotate(credentials.issue(UUID(id), again))[0] == UUID(id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
@@ -13,7 +14,7 @@ from infrastructure.event_store.tables import feed
 from infrastructure.runtime import Runtime
 from tests import builders as b
 from tests.cli.conftest import Ask
-from tests.cli.process import KEYS, distributed
+from tests.cli.process import KEYS, distributed, run
 from tests.projections.views import contents, record, rewind, settle
 from tests.servers import MariaDB
 
@@ -189,7 +190,7 @@ def test_an_unprepared_database_is_one_line(
 
 @pytest.mark.parametrize("command", [*COMMANDS, ["migrate"]], ids=" ".join)
 def test_a_database_that_is_away_is_one_line(ask: Ask, command: list[str]) -> None:
-    nowhere = "mysql+pymysql://root:hidden@127.0.0.1:1/shop"
+    nowhere = "mysql+pymysql://shop:hidden@127.0.0.1:1/shop"
 
     answer = ask(*command, settings=distributed(nowhere, "redis://127.0.0.1:1/0"))
 
@@ -200,16 +201,16 @@ def test_a_database_that_is_away_is_one_line(ask: Ask, command: list[str]) -> No
 
 @pytest.mark.parametrize("command", [["serve"], ["worker"]])
 def test_another_shops_master_key_is_found_before_it_does_harm(
-    ask: Ask, command: list[str], prepared: Callable[[], str], redis_url: str
+    ask: Ask, command: list[str], prepared: Callable[[], str], redis_url: str, tmp_path: Path
 ) -> None:
     settings = distributed(prepared(), redis_url)
     assert ask("accounts", "create-admin", *LOGIN, settings=settings).exit_code == 0
     other = "dz3XG83uQ2d04fFTBl1PhZCUHP/1eNeXm41nkn8s1KU="
     assert other != KEYS["MASTER_KEY"]
 
-    answer = ask(*command, settings=settings | {"MASTER_KEY": other})
+    answer = run(*command, settings=settings | {"MASTER_KEY": other}, cwd=tmp_path)
 
-    assert answer.exit_code == 1
+    assert answer.returncode == 1
     assert "MASTER_KEY" in one_line(answer.stderr)
 
 

@@ -39,7 +39,7 @@ def work(redis: Redis, runtime: Runtime, stopping: Event | None = None) -> None:
     """Do what is on the queue, as the worker does."""
     stopping = stopping or Event()
     jobs.use(Here(runtime, stopping.is_set))
-    NudgedWorker(redis, stopping).work(burst=True, logging_level="WARNING")
+    NudgedWorker(redis, stopping).work(burst=True, max_jobs=9, logging_level="WARNING")
 
 
 def advancing(runtime: Runtime, how: Any) -> Runtime:
@@ -74,12 +74,18 @@ def test_a_job_that_is_asked_to_stop_leaves_the_rest_to_another(
     record(runtime.store, {b.CUSTOMER_ID: [b.customer_registered()]})
     stopping = Event()
     stopping.set()
+    begun = []
+
+    def advance(**given: Callable[[], bool]) -> bool:
+        begun.append(given)
+        return runtime.advance(stopping=given["stopping"])
+
     runtime.nudge()
 
-    work(redis, runtime, stopping)
+    work(redis, advancing(runtime, advance), stopping)
 
     queue = Queue(QUEUE, connection=redis)
-    assert queue.count == 1
+    assert (len(begun), queue.count) == (1, 1)
     assert runtime.queries.position() == 0
     work(redis, runtime)
     assert queue.count == 0
