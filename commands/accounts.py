@@ -29,7 +29,7 @@ class RegisterAccount(Command, frozen=True):
 @handles(RegisterAccount)
 def register_account(command: RegisterAccount, work: Work) -> None:
     account = work.find(Account, command.account_id)
-    _stands_for(work, command.mechanic_id, command.customer_id)
+    _stands_for(work, account, command.mechanic_id, command.customer_id)
     account.register(command.email, command.role, command.mechanic_id, command.customer_id)
     claim(work, ClaimKind.ACCOUNT_EMAIL, account.id, command.email)
     work.set_password(account.id, command.password)
@@ -52,11 +52,7 @@ def change_account(command: ChangeAccount, work: Work) -> None:
     before = account.email
     mechanic_id = if_set(command.mechanic_id, account.mechanic_id)
     customer_id = if_set(command.customer_id, account.customer_id)
-    _stands_for(
-        work,
-        mechanic_id if mechanic_id != account.mechanic_id else None,
-        customer_id if customer_id != account.customer_id else None,
-    )
+    _stands_for(work, account, mechanic_id, customer_id)
     account.change(
         email=if_set(command.email, before),
         role=if_set(command.role, account.role),
@@ -110,10 +106,19 @@ def reactivate_account(command: ReactivateAccount, work: Work) -> None:
     work.get(Account, command.account_id).reactivate()
 
 
-def _stands_for(work: Work, mechanic_id: UUID | None, customer_id: UUID | None) -> None:
-    """Whom an account newly stands for must be there. Gone at that very moment: harmless."""
-    rule = "an account stands for somebody who is active here"
-    if mechanic_id is not None:
-        work.get(Mechanic, mechanic_id).must_work_here(rule)
-    if customer_id is not None:
-        work.get(Customer, customer_id).must_be_active(rule)
+def _stands_for(
+    work: Work, account: Account, mechanic_id: UUID | None, customer_id: UUID | None
+) -> None:
+    """Whom an account newly stands for must be there; a customer hears of it, and of its end.
+
+    A mechanic who leaves at that very moment is a harmless race.
+    """
+    if mechanic_id is not None and mechanic_id != account.mechanic_id:
+        work.get(Mechanic, mechanic_id).must_work_here(
+            "an account stands for somebody who is active here"
+        )
+    if customer_id != account.customer_id:
+        if account.customer_id is not None:
+            work.get(Customer, account.customer_id).unlink_account(account.id)
+        if customer_id is not None:
+            work.get(Customer, customer_id).link_account(account.id)

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType, convert
 from commands.claims import claim, exchange
 from commands.fields import Email, Name, NewId, Phone, Text, merged
 from commands.kernel import Command, Work, handles
+from domain.account import Account
 from domain.claim import ClaimKind
 from domain.customer import Customer, CustomerDetails
 
@@ -71,7 +72,8 @@ def restore_customer(command: RestoreCustomer, work: Work) -> None:
 
 
 class EraseCustomer(Command, frozen=True):
-    """Erase a person: their personal data reads null from here on, in history too.
+    """Erase a person: their personal data reads null from here on, in history too, and so
+    does that of the accounts that stand for them; nobody logs in with those again.
 
     Tickets, totals and proofs stay whole. Refused while a ticket of theirs is open.
     """
@@ -86,3 +88,8 @@ def erase_customer(command: EraseCustomer, work: Work) -> None:
     customer.erase()
     exchange(work, ClaimKind.CUSTOMER_EMAIL, customer.id, email, None)
     work.forget(customer.id)
+    for account_id in customer.account_ids:
+        account = work.get(Account, account_id)
+        exchange(work, ClaimKind.ACCOUNT_EMAIL, account.id, account.email, None)
+        account.erase()
+        work.forget(account.id)

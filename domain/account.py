@@ -50,6 +50,10 @@ class AccountPasswordChanged(Event, frozen=True, tag="account.password-changed")
     """That it was changed, never to what."""
 
 
+class AccountErased(Event, frozen=True, tag="account.erased"):
+    """Its customer was erased: so is its e-mail, and nobody logs in with it again."""
+
+
 class Account(Aggregate["AccountEvent"]):
     noun = "account"
     stream = "account"
@@ -59,6 +63,7 @@ class Account(Aggregate["AccountEvent"]):
     mechanic_id: UUID | None = None
     customer_id: UUID | None = None
     active: bool = False
+    erased: bool = False
 
     def register(
         self, email: str, role: Role, mechanic_id: UUID | None, customer_id: UUID | None
@@ -102,13 +107,18 @@ class Account(Aggregate["AccountEvent"]):
         self.emit(AccountDeactivated())
 
     def reactivate(self) -> None:
-        if self.active:
-            raise Refused("only a deactivated account is reactivated; this one is active")
+        if self.active or self.erased:
+            state = "erased" if self.erased else "active"
+            raise Refused(f"only a deactivated account is reactivated; this one is {state}")
         self.emit(AccountReactivated())
+
+    def erase(self) -> None:
+        """With the customer it stands for."""
+        self.emit(AccountErased())
 
     def _must_be_active(self, rule: str) -> None:
         if not self.active:
-            raise Refused(f"{rule}; this one is deactivated")
+            raise Refused(f"{rule}; this one is {'erased' if self.erased else 'deactivated'}")
 
     def apply(self, event: AccountEvent) -> None:
         match event:
@@ -126,6 +136,8 @@ class Account(Aggregate["AccountEvent"]):
                 self.active = True
             case AccountPasswordChanged():
                 pass
+            case AccountErased():
+                self.email, self.active, self.erased = None, False, True
             case _:
                 assert_never(event)
 
@@ -149,4 +161,5 @@ AccountEvent = (
     | AccountDeactivated
     | AccountReactivated
     | AccountPasswordChanged
+    | AccountErased
 )

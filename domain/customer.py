@@ -47,6 +47,20 @@ class CustomerTicketClosed(Event, frozen=True, tag="customer.ticket-closed"):
     open_ticket_ids: list[UUID]
 
 
+class CustomerAccountLinked(Event, frozen=True, tag="customer.account-linked"):
+    """An account stands for them from here on."""
+
+    account_id: UUID
+    account_ids: list[UUID]
+
+
+class CustomerAccountUnlinked(Event, frozen=True, tag="customer.account-unlinked"):
+    """An account no longer stands for them."""
+
+    account_id: UUID
+    account_ids: list[UUID]
+
+
 class CustomerArchived(Event, frozen=True, tag="customer.archived"):
     pass
 
@@ -69,6 +83,7 @@ class Customer(Aggregate["CustomerEvent"]):
     phone: Personal = None
     address: Personal = None
     open_ticket_ids: list[UUID] = []
+    account_ids: list[UUID] = []
     archived: bool = False
     erased: bool = False
 
@@ -98,6 +113,15 @@ class Customer(Aggregate["CustomerEvent"]):
     def close_ticket(self, ticket_id: UUID) -> None:
         left = [id for id in self.open_ticket_ids if id != ticket_id]
         self.emit(CustomerTicketClosed(ticket_id=ticket_id, open_ticket_ids=left))
+
+    def link_account(self, account_id: UUID) -> None:
+        self.must_be_active("an account stands for somebody who is active here")
+        ids = [*self.account_ids, account_id]
+        self.emit(CustomerAccountLinked(account_id=account_id, account_ids=ids))
+
+    def unlink_account(self, account_id: UUID) -> None:
+        left = [id for id in self.account_ids if id != account_id]
+        self.emit(CustomerAccountUnlinked(account_id=account_id, account_ids=left))
 
     def archive(self) -> None:
         self.must_be_active("only an active customer is archived")
@@ -141,6 +165,8 @@ class Customer(Aggregate["CustomerEvent"]):
                 | CustomerTicketClosed(open_ticket_ids=ids)
             ):
                 self.open_ticket_ids = list(ids)
+            case CustomerAccountLinked(account_ids=ids) | CustomerAccountUnlinked(account_ids=ids):
+                self.account_ids = list(ids)
             case CustomerArchived():
                 self.archived = True
             case CustomerRestored():
@@ -157,6 +183,8 @@ CustomerEvent = (
     | CustomerDetailsChanged
     | CustomerTicketOpened
     | CustomerTicketClosed
+    | CustomerAccountLinked
+    | CustomerAccountUnlinked
     | CustomerArchived
     | CustomerRestored
     | CustomerErased

@@ -11,6 +11,7 @@ import msgspec
 from domain.account import (
     AccountDeactivated,
     AccountDetailsChanged,
+    AccountErased,
     AccountPasswordChanged,
     AccountReactivated,
     AccountRegistered,
@@ -29,6 +30,7 @@ class AccountView(Seen, kw_only=True):
     mechanic_id: UUID | None
     customer_id: UUID | None
     active: bool
+    erased: bool
 
 
 def evolve(view: AccountView | None, recorded: Recorded[Any]) -> AccountView:
@@ -41,6 +43,7 @@ def evolve(view: AccountView | None, recorded: Recorded[Any]) -> AccountView:
                 mechanic_id=e.mechanic_id,
                 customer_id=e.customer_id,
                 active=True,
+                erased=False,
             )
         case AccountRoleChanged(role=role):
             return changed(view, recorded, role=role)
@@ -58,6 +61,8 @@ def evolve(view: AccountView | None, recorded: Recorded[Any]) -> AccountView:
             return changed(view, recorded, active=True)
         case AccountPasswordChanged():
             return changed(view, recorded)
+        case AccountErased():
+            return changed(view, recorded, email=None, active=False, erased=True)
         case other:
             raise TypeError(f"accounts do not know {other}")
 

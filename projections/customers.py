@@ -9,6 +9,8 @@ from uuid import UUID
 import msgspec
 
 from domain.customer import (
+    CustomerAccountLinked,
+    CustomerAccountUnlinked,
     CustomerArchived,
     CustomerDetailsChanged,
     CustomerErased,
@@ -29,6 +31,7 @@ class CustomerView(Seen, kw_only=True):
     phone: str | None
     address: str | None
     open_ticket_ids: list[UUID]
+    account_ids: list[UUID]
     archived: bool
     erased: bool
 
@@ -43,6 +46,7 @@ def evolve(view: CustomerView | None, recorded: Recorded[Any]) -> CustomerView:
                 phone=e.phone,
                 address=e.address,
                 open_ticket_ids=[],
+                account_ids=[],
                 archived=False,
                 erased=False,
             )
@@ -52,6 +56,8 @@ def evolve(view: CustomerView | None, recorded: Recorded[Any]) -> CustomerView:
             )
         case CustomerTicketOpened(open_ticket_ids=ids) | CustomerTicketClosed(open_ticket_ids=ids):
             return changed(view, recorded, open_ticket_ids=ids)
+        case CustomerAccountLinked(account_ids=ids) | CustomerAccountUnlinked(account_ids=ids):
+            return changed(view, recorded, account_ids=ids)
         case CustomerArchived():
             return changed(view, recorded, archived=True)
         case CustomerRestored():

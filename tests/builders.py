@@ -17,6 +17,8 @@ from msgspec.structs import replace
 from domain.account import AccountDetailsChanged, AccountRegistered, Role
 from domain.claim import ClaimKind, ClaimReleased, ClaimTaken
 from domain.customer import (
+    CustomerAccountLinked,
+    CustomerAccountUnlinked,
     CustomerDetails,
     CustomerDetailsChanged,
     CustomerRegistered,
@@ -95,6 +97,8 @@ customer_changed = like(
 customer_ticket_opened = like(
     CustomerTicketOpened(ticket_id=TICKET_ID, open_ticket_ids=[TICKET_ID])
 )
+account_linked = like(CustomerAccountLinked(account_id=ACCOUNT_ID, account_ids=[ACCOUNT_ID]))
+account_unlinked = like(CustomerAccountUnlinked(account_id=ACCOUNT_ID, account_ids=[]))
 customer_ticket_closed = like(CustomerTicketClosed(ticket_id=TICKET_ID, open_ticket_ids=[]))
 
 vehicle_details = like(

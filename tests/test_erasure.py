@@ -27,7 +27,7 @@ from tests.commands.rivals import Rivals
 from tests.infrastructure.event_store.legs import on_mysql
 from tests.plaintext import everywhere, found
 from tests.projections.views import contents, record
-from tests.shop import Shop, done
+from tests.shop import PASSWORD, Shop, done
 
 FORMER = {
     "name": 'Customer "Größe" Before',
@@ -52,6 +52,9 @@ class Filled:
         self.shop = shop
         self.person = done(shop.post("/v1/customers", json=FORMER, key="registers"))["id"]
         done(shop.patch(f"/v1/customers/{self.person}", json=PERSON))
+        login = {"email": PERSON["email"], "password": PASSWORD, "role": "customer"}
+        account = shop.post("/v1/accounts", json={**login, "customer_id": self.person})
+        self.account = done(account)["id"]
         self.others = [shop.customer(name=f"Customer {n}", address="Elsewhere") for n in "AB"]
         mechanic, item = shop.mechanic(), shop.item(on_hand=40)
         self.tickets, self.vehicles = [], []
@@ -80,7 +83,7 @@ class Filled:
             f"/v1/mechanics/{mechanic}",
             "/v1/mechanics/leaderboard?by=labor",
             *("/v1/tickets", "/v1/vehicles", "/v1/inventory", "/v1/stock-levels"),
-            *("/v1/mechanics", "/v1/assignments", "/v1/accounts", "/v1/me"),
+            *("/v1/mechanics", "/v1/assignments", "/v1/accounts?role=admin", "/v1/me"),
         ]
 
     def goes_through_many_hands(self) -> None:
@@ -148,9 +151,10 @@ def test_nothing_personal_is_left_in_views_that_are_served_no_more(filled: Fille
     left = found(PERSONAL, everywhere(runtime))
     if runtime.redis is not None:
         # Bodies that nobody asks for any more are gone within the hour.
-        key = f"view:1:customer:{UUID(filled.person).hex}"
-        assert 0 < runtime.redis.ttl(key) <= LIFETIME_SECONDS
-        left.remove(f"redis {key.encode()!r}")
+        for kind, id in (("customer", filled.person), ("account", filled.account)):
+            key = f"view:1:{kind}:{UUID(id).hex}"
+            assert 0 < runtime.redis.ttl(key) <= LIFETIME_SECONDS
+            left.remove(f"redis {key.encode()!r}")
     assert left == set()
 
 
@@ -208,6 +212,22 @@ def test_the_addresses_of_the_erased_are_free_again(filled: Filled) -> None:
 
     for email in (FORMER["email"], PERSON["email"].upper()):
         filled.shop.customer(email=email)
+
+
+def test_nobody_logs_in_for_the_erased(filled: Filled) -> None:
+    login = {"email": PERSON["email"], "password": PASSWORD}
+    session = done(filled.shop.nobody().post("/v1/auth/login", json=login))
+
+    erase(filled)
+
+    assert filled.shop.nobody().post("/v1/auth/login", json=login).status_code == 401
+    refresh = {"refresh_token": session["refresh_token"]}
+    assert filled.shop.nobody().post("/v1/auth/refresh", json=refresh).status_code == 401
+    account = done(filled.shop.get(f"/v1/accounts/{filled.account}"))
+    assert (account["email"], account["active"], account["erased"]) == (None, False, True)
+    path = f"/v1/accounts/{filled.account}/reactivate"
+    assert filled.shop.post(path).json["detail"].endswith("this one is erased")
+    done(filled.shop.post("/v1/accounts", json={**login, "role": "auditor"}))
 
 
 @on_mysql

@@ -27,7 +27,9 @@ from tests.builders import (
     MECHANIC_ID,
     OTHER_ACCOUNT_ID,
     account_changed,
+    account_linked,
     account_registered,
+    account_unlinked,
     claim_released,
     claim_taken,
 )
@@ -141,7 +143,8 @@ def test_role_and_person_change_together_and_null_clears(shop: Shop) -> None:
             AccountRoleChanged(role=Role.CUSTOMER),
             account_changed(),
             AccountRoleChanged(role=Role.AUDITOR),
-        ]
+        ],
+        CUSTOMER_ID: [account_linked(), account_unlinked()],
     }
 
 

@@ -10,20 +10,24 @@ from commands.customers import (
     RegisterCustomer,
     RestoreCustomer,
 )
+from domain.account import AccountErased, Role
 from domain.claim import ClaimKind
 from domain.customer import CustomerArchived, CustomerErased, CustomerRestored
 from domain.kernel import Refused
 from tests.builders import (
+    ACCOUNT_ID,
     CUSTOMER_ID,
     OTHER_CUSTOMER_ID,
     TICKET_ID,
+    account_linked,
+    account_registered,
     claim_released,
     claim_taken,
     customer_changed,
     customer_registered,
 )
 from tests.commands.memory import claim_id
-from tests.commands.shop import BUSY, READY, Shop, owned
+from tests.commands.shop import BUSY, READY, Past, Shop, owned
 
 EMAIL = "customer@example.com"
 FULL = {CUSTOMER_ID: [customer_registered(phone="555-0100", address="1 Street")]}
@@ -94,6 +98,27 @@ def test_erasing_destroys_the_key_and_gives_up_the_email(shop: Shop) -> None:
         claim_id(ClaimKind.CUSTOMER_EMAIL, EMAIL): [claim_released()],
     }
     assert shop.store.forgotten == {CUSTOMER_ID}
+
+
+def test_erasing_takes_the_accounts_along_that_stand_for_them(shop: Shop) -> None:
+    theirs = account_registered(role=Role.CUSTOMER, customer_id=CUSTOMER_ID)
+    claims = {
+        **owned(ClaimKind.CUSTOMER_EMAIL, EMAIL, CUSTOMER_ID),
+        **owned(ClaimKind.ACCOUNT_EMAIL, theirs.email or "", ACCOUNT_ID),
+    }
+    people: Past = {CUSTOMER_ID: [customer_registered(), account_linked()], ACCOUNT_ID: [theirs]}
+    shop.given(people, claims)
+
+    shop.when(EraseCustomer(customer_id=CUSTOMER_ID))
+
+    released = claim_released(kind=ClaimKind.ACCOUNT_EMAIL, owner_id=ACCOUNT_ID)
+    assert shop.then == {
+        CUSTOMER_ID: [CustomerErased()],
+        claim_id(ClaimKind.CUSTOMER_EMAIL, EMAIL): [claim_released()],
+        ACCOUNT_ID: [AccountErased()],
+        claim_id(ClaimKind.ACCOUNT_EMAIL, theirs.email or ""): [released],
+    }
+    assert shop.store.forgotten == {CUSTOMER_ID, ACCOUNT_ID}
 
 
 @pytest.mark.parametrize("command", [ArchiveCustomer, EraseCustomer])

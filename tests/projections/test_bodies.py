@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from domain.account import (
     AccountDeactivated,
+    AccountErased,
     AccountPasswordChanged,
     AccountReactivated,
     AccountRoleChanged,
@@ -39,7 +40,8 @@ FIRST = {
         b.customer_registered(),
         f"""{{"id":"{ID}","version":1,"created_at":"2026-03-02T09:00:01Z",\
 "updated_at":"2026-03-02T09:00:01Z","name":"Customer One","email":"customer@example.com",\
-"phone":null,"address":null,"open_ticket_ids":[],"archived":false,"erased":false}}""",
+"phone":null,"address":null,"open_ticket_ids":[],"account_ids":[],"archived":false,\
+"erased":false}}""",
     ),
     "vehicle": (
         b.vehicle_registered(),
@@ -77,7 +79,7 @@ FIRST = {
         b.account_registered(),
         f"""{{"id":"{ID}","version":1,"created_at":"2026-03-02T09:00:01Z",\
 "updated_at":"2026-03-02T09:00:01Z","email":"account@example.com","role":"admin",\
-"mechanic_id":null,"customer_id":null,"active":true}}""",
+"mechanic_id":null,"customer_id":null,"active":true,"erased":false}}""",
     ),
 }
 """The first event of each kind, and the body byte for byte."""
@@ -105,6 +107,8 @@ NEXT: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("customer", [b.customer_changed(name="New", phone="1")], {"name": "New", "phone": "1"}),
     ("customer", [b.customer_ticket_opened()], {"open_ticket_ids": [uid(51)]}),
     ("customer", [b.customer_ticket_opened(), b.customer_ticket_closed()], {}),
+    ("customer", [b.account_linked()], {"account_ids": [uid(71)]}),
+    ("customer", [b.account_linked(), b.account_unlinked()], {}),
     ("customer", [CustomerArchived()], {"archived": True}),
     ("customer", [CustomerArchived(), CustomerRestored()], {}),
     ("customer", [CustomerErased()], {"erased": True, **NOBODY}),
@@ -185,6 +189,7 @@ NEXT: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("account", [AccountPasswordChanged()], {}),
     ("account", [AccountDeactivated()], {"active": False}),
     ("account", [AccountDeactivated(), AccountReactivated()], {}),
+    ("account", [AccountErased()], {"email": None, "active": False, "erased": True}),
 ]
 """Events that follow the first one, and what the body then says that it did not say before."""
 
