@@ -11,7 +11,7 @@ APT := $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq
 LOCK := .cache/lock
 
 .NOTPARALLEL:
-.PHONY: help serve worker test test-servers check bench bench-store format lock clean
+.PHONY: help serve worker test torture test-servers check bench bench-store format lock clean
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -24,6 +24,11 @@ worker: .venv/runtime ## Run a background worker (with DATABASE_URL and REDIS_UR
 
 test: .venv/dev test-servers ## Run every test, on SQLite, MariaDB and Valkey
 	$(BIN)/pytest -n auto
+
+torture: .venv/dev test-servers ## Run the store's torture tests for minutes instead of seconds
+	TORTURE_EVENTS=$${TORTURE_EVENTS:-50000} TORTURE_EXAMPLES=$${TORTURE_EXAMPLES:-500} \
+	$(BIN)/pytest -n 2 tests/infrastructure/event_store/test_torture.py \
+		tests/commands/test_store_machine.py tests/commands/test_contention.py
 
 test-servers: ## Install MariaDB for the tests where it is missing
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; \
