@@ -35,7 +35,7 @@ from infrastructure.ids import uuid7
 from infrastructure.runtime import Runtime
 from projections.queries import Listing
 
-YEAR = timedelta(days=365)
+YEAR, TODAY = timedelta(days=365), timedelta(hours=10)
 MODELS = {
     "Toyota": ("Corolla", "Camry", "RAV4"),
     "Ford": ("Focus", "F-150", "Escape"),
@@ -121,8 +121,10 @@ class Year:
         self._stock_up()
         owners = [self._customer(n) for n in range(self._size.customers)]
         vehicles = [self._vehicle(n, owners) for n in range(self._size.vehicles)]
-        for _ in range(self._size.tickets):
-            opened = self._start + self._random.random() * YEAR
+        for n in range(self._size.tickets):
+            # Some of them today, so that there is always something in the shop.
+            age = TODAY if n % 20 in (7, 13) else YEAR
+            opened = self._now - self._random.random() * age
             self._later(opened, self._ticket(*self._random.choice(vehicles)))
         while self._queue:
             self._moment, _, story = heapq.heappop(self._queue)

@@ -94,7 +94,7 @@ def test_the_tour_shows_what_it_promises(shop: tuple[str, str]) -> None:
     (part,) = ticket["parts"]
     assert (part["quantity"], part["unit_price_cents"], part["name"]) == (2, 900, "Oil, 1 l")
     (ranked,) = [m for m in board["items"] if [m["mechanic_id"]] == ticket["mechanic_ids"]]
-    assert (ranked["name"], ranked["tickets"], ranked["closed"]) == ("Robin Example", 1, 1)
+    assert (ranked["name"], ranked["tickets"], ranked["closed"]) == ("Mechanic One", 1, 1)
     (level,) = [i for i in levels["items"] if i["inventory_id"] == part["inventory_id"]]
     assert (level["quantity_on_hand"], level["low"]) == (8, True)
     assert [line.split()[3] for line in history] == [
