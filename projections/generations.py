@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -24,6 +24,8 @@ from projections.tables import bookkeeping, generations, tables
 from projections.views import fingerprint
 
 REMEMBERED_SECONDS = 1.0
+BUILD_MAX = timedelta(days=1)
+"""A build that is not served by then was killed: nobody advances it."""
 
 
 class NoViews(LookupError):
@@ -106,15 +108,22 @@ class Generations:
         self._known = None
 
     def drop_superseded(self) -> int:
-        """Drop the tables of generations before the live one; how many those were.
+        """Drop the tables of generations before the live one, and of builds that were
+        abandoned; how many those were.
 
         Nobody erases people from views that nobody advances. Readers may still be under way
         in them: only what was superseded at the call before, too, is dropped.
         """
         with self._connections.reading() as connection:
-            known = set(connection.scalars(select(generations.c.generation)))
+            columns = (generations.c.generation, generations.c.created_at)
+            made = connection.execute(select(*columns)).all()
             names = inspect(connection).get_table_names()
-        superseded = {generation for generation in known if generation < self.live()}
+        live, abandoned = self.live(), self._clock() - BUILD_MAX
+        superseded = {
+            generation
+            for generation, created_at in made
+            if generation < live or (generation > live and created_at < abandoned)
+        }
         dropping, self._superseded = superseded & self._superseded, superseded
         for generation in sorted(dropping):
             # The row goes last: until then somebody comes and tries again.

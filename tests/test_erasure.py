@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -156,6 +156,26 @@ def test_nothing_personal_is_left_in_views_that_are_served_no_more(filled: Fille
             assert 0 < runtime.redis.ttl(key) <= LIFETIME_SECONDS
             left.remove(f"redis {key.encode()!r}")
     assert left == set()
+
+
+def test_nothing_personal_is_left_in_a_build_that_was_killed(
+    filled: Filled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = filled.shop.runtime
+    killed = runtime.generations.create()
+    while runtime.runner.step(killed):
+        continue
+    erase(filled)
+    runtime.chores.sweep()
+    runtime.chores.sweep()
+    left = {where.partition(".")[0] for where in found(PERSONAL, everywhere(runtime))}
+    assert f"customers_{killed}" in left, "a build of today goes on"
+
+    monkeypatch.setattr("projections.generations.BUILD_MAX", timedelta(0))
+    runtime.chores.sweep()
+    runtime.chores.sweep()
+
+    assert found(PERSONAL, everywhere(runtime)) == set()
 
 
 def test_a_build_that_was_overtaken_and_dropped_is_not_switched_to(filled: Filled) -> None:
