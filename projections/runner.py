@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from domain.kernel import BrokenHistory, Recorded
 from projections.cache import Cache, Entry
 from projections.difference import Difference, Keyed, keyed
-from projections.kernel import Connections, Feed, FeedEntry, Fold
+from projections.kernel import Connections, Feed, FeedEntry, Fold, Row
 from projections.tables import generations, tables
 from projections.views import FOLDS, TABLE_OF
 
@@ -39,11 +39,12 @@ class Unshowable(Exception):
 
 
 class Stream:
-    """One stream in a batch: its state and what it showed before."""
+    """One stream in a batch: its state, what it showed before and what it shows after."""
 
     def __init__(self, fold: Fold[Any], version: int, state: Any) -> None:
         self.fold, self.version, self.state = fold, version, state
         self.before: Keyed = keyed(fold.rows(state)) if state is not None else {}
+        self.after: list[Row] = []
         self.parked: str | None = None
 
 
@@ -121,7 +122,8 @@ class Runner:
                 parked.append(self._dead_letter(entry, stream.parked))
         live = {id: s for id, s in streams.items() if s.state is not None}
         for stream in live.values():
-            difference.add(stream.before, keyed(stream.fold.rows(stream.state)))
+            stream.after = list(stream.fold.rows(stream.state))
+            difference.add(stream.before, keyed(stream.after))
         difference.upserts["streams"] = [
             dict(id=id, kind=s.fold.kind, version=s.version, state=_encode(s.state))
             for id, s in live.items()
@@ -213,7 +215,7 @@ def _kind(entry: FeedEntry) -> str:
 
 
 def _entry(stream: Stream, position: int) -> Entry:
-    name, row = next(stream.fold.rows(stream.state))
+    name, row = stream.after[0]
     assert name == TABLE_OF[stream.fold.kind], "a fold's first row is the resource itself"
     return Entry(position, stream.version, row["owner_id"], row["body"])
 
