@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from projections.sql import TABLE_OPTIONS, Bytes, Id, Instant
+from projections.ticket_figures import FIGURES
 
 FOLDED_MAX = 3 * 64
 """Characters of a text of up to 64 once case is folded: one may become three."""
@@ -112,12 +113,25 @@ def tables(generation: int) -> dict[str, Table]:
         "mechanic_contributions",
         Column("ticket_id", Id, primary_key=True),
         Column("mechanic_id", Id, primary_key=True),
-        *(Column(name, BigInteger, nullable=False) for name in figures),
+        Column("closed_at", Instant),
+        *(Column(name, BigInteger, nullable=False) for name in (*figures, "labor_cents")),
+        _index("mechanic_contributions", "closed_at"),
     )
     table(
         "mechanic_totals",
         Column("mechanic_id", Id, primary_key=True),
         *(Column(name, BigInteger, nullable=False) for name in figures),
+    )
+    table(
+        "ticket_figures",
+        Column("ticket_id", Id, primary_key=True),
+        Column("quarter", Instant, primary_key=True),
+        *(Column(name, BigInteger, nullable=False) for name in FIGURES),
+    )
+    table(
+        "quarter_figures",
+        Column("quarter", Instant, primary_key=True),
+        *(Column(name, BigInteger, nullable=False) for name in FIGURES),
     )
     table(
         "stock_levels",

@@ -31,6 +31,7 @@ from domain.ticket_events import (
     TicketVoided,
 )
 from domain.vehicle import OdometerUnit
+from projections import ticket_figures
 from projections.kernel import Fold, Row, Seen, changed, first
 
 
@@ -94,19 +95,23 @@ class TicketView(Seen, kw_only=True):
 
 
 class TicketState(msgspec.Struct, kw_only=True):
-    """The ticket as served, and since when each mechanic is on it."""
+    """The ticket as served, since when each mechanic is on it, and what the parts sold on it
+    had cost when it was last closed."""
 
     view: TicketView
     assigned_at: dict[UUID, datetime] = {}
+    parts_cost_cents: int = 0
 
 
 def evolve(state: TicketState | None, recorded: Recorded[Any]) -> TicketState:
     view = _view(state.view if state else None, recorded)
-    before = state.assigned_at if state else {}
-    if before.keys() == set(view.mechanic_ids):
-        return TicketState(view=view, assigned_at=before)
-    at = {id: before.get(id, recorded.recorded_at) for id in view.mechanic_ids}
-    return TicketState(view=view, assigned_at=at)
+    at = state.assigned_at if state else {}
+    if at.keys() != set(view.mechanic_ids):
+        at = {id: at.get(id, recorded.recorded_at) for id in view.mechanic_ids}
+    cost = state.parts_cost_cents if state else 0
+    if isinstance(recorded.event, TicketClosed):
+        cost = recorded.event.parts_cost_cents
+    return TicketState(view=view, assigned_at=at, parts_cost_cents=cost)
 
 
 def _view(view: TicketView | None, recorded: Recorded[Any]) -> TicketView:
@@ -243,27 +248,7 @@ def rows(state: TicketState) -> Iterator[Row]:
                 body=msgspec.json.encode(assignment),
             ),
         )
-    yield from _contributions(view)
-
-
-def _contributions(view: TicketView) -> Iterator[Row]:
-    """What the ticket adds to each mechanic's figures; the figures are sums of these."""
-    minutes = dict.fromkeys(view.mechanic_ids, 0)
-    for line in view.labor:
-        if line.mechanic_id is not None:
-            minutes[line.mechanic_id] = minutes.get(line.mechanic_id, 0) + line.minutes
-    for mechanic_id, labor_minutes in minutes.items():
-        assigned = mechanic_id in view.mechanic_ids
-        yield (
-            "mechanic_contributions",
-            dict(
-                ticket_id=view.id,
-                mechanic_id=mechanic_id,
-                tickets=int(assigned),
-                closed=int(assigned and view.status is Status.CLOSED),
-                labor_minutes=labor_minutes,
-            ),
-        )
+    yield from ticket_figures.rows(view, state.parts_cost_cents)
 
 
 FOLD = Fold("ticket", TicketState, evolve, rows)

@@ -10,6 +10,7 @@ import msgspec
 from projections import accounts, customers, inventory, mechanics, tickets, vehicles
 from projections.kernel import Fold
 from projections.tables import tables
+from projections.ticket_figures import FIGURES
 
 FOLDS: dict[str, Fold[Any]] = {
     fold.kind: fold
@@ -51,6 +52,7 @@ TOTALS = (
         by=("mechanic_id",),
         sums=("tickets", "closed", "labor_minutes"),
     ),
+    Total(table="quarter_figures", of="ticket_figures", by=("quarter",), sums=FIGURES),
 )
 
 

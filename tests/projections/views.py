@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from infrastructure.event_store.store import EventStore
 from infrastructure.runtime import Runtime
 from projections.kernel import Connections
 from projections.tables import generations, tables
+from projections.views import TOTALS
 from tests.given import history
 
 Contents = dict[str, list[dict[str, Any]]]
@@ -92,10 +92,29 @@ def statements(database: Database, told: Callable[[str], object]) -> Iterator[No
         event.remove(engine, "commit", commit)
 
 
-def grouped(contributions: list[dict[str, Any]]) -> dict[UUID, Counter[str]]:
-    """The sums that the totals must be, mechanics without any left out."""
-    sums: dict[UUID, Counter[str]] = defaultdict(Counter)
-    for row in contributions:
-        for figure in ("tickets", "closed", "labor_minutes"):
-            sums[row["mechanic_id"]][figure] += row[figure]
-    return {id: +figures for id, figures in sums.items() if +figures}
+Sums = dict[str, dict[tuple[Any, ...], dict[str, int]]]
+
+
+def totals(shown: Contents) -> Sums:
+    """The totals as kept."""
+    return {
+        total.table: {
+            tuple(row[c] for c in total.by): {name: int(row[name]) for name in total.sums}
+            for row in shown[total.table]
+        }
+        for total in TOTALS
+    }
+
+
+def grouped(shown: Contents) -> Sums:
+    """What the totals must be: sums of the rows they are of, all zero left out."""
+    sums: Sums = {}
+    for total in TOTALS:
+        groups: dict[tuple[Any, ...], dict[str, int]] = {}
+        for row in shown[total.of]:
+            nothing = dict.fromkeys(total.sums, 0)
+            group = groups.setdefault(tuple(row[c] for c in total.by), nothing)
+            for name in total.sums:
+                group[name] += row[name]
+        sums[total.table] = {key: group for key, group in groups.items() if any(group.values())}
+    return sums
