@@ -98,6 +98,16 @@ HEADERS: dict[str, Schema] = {
         "schema": {"type": "integer", "format": "int32", "minimum": 0},
         "example": 1,
     },
+    "RateLimit-Policy": {
+        "description": "The budget this request counted against: `q` requests in `w` seconds.",
+        "schema": _text(),
+        "example": '"reads";q=1200;w=60',
+    },
+    "RateLimit": {
+        "description": "What is left of that budget: `r` requests for the next `t` seconds.",
+        "schema": _text(),
+        "example": '"reads";r=1199;t=42',
+    },
     "WWW-Authenticate": {"description": "`Bearer`.", "schema": _text(), "example": "Bearer"},
 }
 
@@ -126,7 +136,7 @@ MORE: dict[str, dict[str, Any]] = {
 }
 HEADERS_OF_PROBLEMS = {
     401: ["WWW-Authenticate"],
-    429: ["Retry-After"],
+    429: ["Retry-After", "RateLimit-Policy", "RateLimit"],
     503: ["Retry-After"],
 }
 
