@@ -64,6 +64,8 @@ class Account(Aggregate["AccountEvent"]):
     customer_id: UUID | None = None
     active: bool = False
     erased: bool = False
+    era: int = 0
+    """How often all its sessions were ended: what was signed in an earlier era opens nothing."""
 
     def register(
         self, email: str, role: Role, mechanic_id: UUID | None, customer_id: UUID | None
@@ -127,15 +129,17 @@ class Account(Aggregate["AccountEvent"]):
                 self.mechanic_id, self.customer_id = event.mechanic_id, event.customer_id
             case AccountRoleChanged(role=role):
                 self.role = role
+                self.era += 1
             case AccountDetailsChanged():
                 self.email = event.email
                 self.mechanic_id, self.customer_id = event.mechanic_id, event.customer_id
             case AccountDeactivated():
                 self.active = False
+                self.era += 1
             case AccountReactivated():
                 self.active = True
             case AccountPasswordChanged():
-                pass
+                self.era += 1
             case AccountErased():
                 self.email, self.active, self.erased = None, False, True
             case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import jwt
@@ -23,6 +23,14 @@ class InvalidAccess(Exception):
     """A token that opens nothing; the message says why, without quoting it."""
 
 
+class Access(NamedTuple):
+    """What a token says. `era`: that of its account when it was signed; 0 where it says none."""
+
+    account_id: UUID
+    role: Role
+    era: int
+
+
 class AccessTokens:
     """The first key signs; every key verifies, found by the `kid` in the token's header.
 
@@ -33,11 +41,12 @@ class AccessTokens:
         self._keys = {key_id(key): key for key in keys}
         self._signing, self._clock = key_id(keys[0]), clock
 
-    def issue(self, account_id: UUID, role: Role) -> str:
+    def issue(self, account_id: UUID, role: Role, era: int = 0) -> str:
         now = self._clock()
         claims = dict(
             sub=str(account_id),
             role=role.value,
+            era=era,
             aud=AUDIENCE,
             iss=ISSUER,
             iat=now,
@@ -48,7 +57,7 @@ class AccessTokens:
         key = self._keys[self._signing]
         return jwt.encode(claims, key, ALGORITHM, headers={"kid": self._signing})
 
-    def read(self, token: str) -> tuple[UUID, Role]:
+    def read(self, token: str) -> Access:
         """Raises `InvalidAccess`."""
         try:
             key = self._keys.get(jwt.get_unverified_header(token).get("kid", ""))
@@ -63,7 +72,7 @@ class AccessTokens:
                 leeway=LEEWAY,
                 options={"require": REQUIRED},
             )
-            return UUID(claims["sub"]), Role(claims["role"])
+            return Access(UUID(claims["sub"]), Role(claims["role"]), int(claims.get("era", 0)))
         except jwt.ExpiredSignatureError:
             raise InvalidAccess("the token has expired") from None
         except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):

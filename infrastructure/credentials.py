@@ -117,8 +117,14 @@ class Credentials:
                 raise InvalidToken
             return self._insert(connection, account_id, uuid7())
 
-    def rotate(self, token: str) -> tuple[UUID, str]:
-        """The account and a token that takes this one's place.
+    def owner(self, token: str) -> UUID | None:
+        """Whose token it is, good or used; `None` if it is unknown."""
+        with self._database.reading() as connection:
+            row = connection.execute(_token, dict(hash=_digest(token))).one_or_none()
+        return None if row is None else row.account_id
+
+    def rotate(self, token: str) -> str:
+        """A token that takes this one's place.
 
         Raises `InvalidToken`; one that was used before takes its family down with it.
         """
@@ -132,7 +138,7 @@ class Credentials:
                 now = self._clock()
                 spent = connection.execute(_spend, dict(hash=_digest(token), now=now))
                 if spent.rowcount == 1:
-                    return row.account_id, self._insert(connection, row.account_id, row.family)
+                    return self._insert(connection, row.account_id, row.family)
                 connection.execute(
                     delete(refresh_tokens).where(refresh_tokens.c.family == row.family)
                 )

@@ -13,10 +13,12 @@ from domain.claim import Claim, ClaimKind
 from domain.kernel import Aggregate, replay
 from infrastructure.access_tokens import LIFETIME, AccessTokens, InvalidAccess
 from infrastructure.credentials import Credentials, InvalidToken
+from infrastructure.event_store.application import own_history
 from infrastructure.event_store.store import EventStore
 
 STANDING_SECONDS = 5.0
-"""How long an account's standing is believed: a deactivated one is out within this time."""
+"""How long an account's standing is believed: within this time a deactivated one is out, and
+so is every token from before a new password or role."""
 STANDINGS_MAX = 10_000
 
 
@@ -36,6 +38,7 @@ class Standing(NamedTuple):
     mechanic_id: UUID | None
     customer_id: UUID | None
     active: bool
+    era: int
 
 
 A = TypeVar("A", bound=Aggregate)  # type: ignore[type-arg]
@@ -53,7 +56,7 @@ class Sessions:
     ) -> None:
         self._store, self._claim_id = store, claim_id
         self._credentials, self._tokens = credentials, tokens
-        self._standings: dict[UUID, tuple[float, Standing]] = {}
+        self._standings: dict[UUID, tuple[float, Standing | None]] = {}
         self._lock = Lock()
 
     def log_in(self, email: str, password: str) -> Session | None:
@@ -66,49 +69,67 @@ class Sessions:
         account = self._now(Account, claim.owner_id)
         if not account.active:
             return None
+        # The account was read first: a password that changes from here on ends what is signed.
         try:
             return self._session(account, self._credentials.issue(account.id, verified))
         except InvalidToken:
             return None
 
     def refresh(self, refresh_token: str) -> Session | None:
+        # The account is read first here too. A token that is used already is rotated as well:
+        # that is how its successors end.
+        owner = self._credentials.owner(refresh_token)
+        if owner is None:
+            return None
+        account = self._now(Account, owner)
+        if not account.active:
+            self._credentials.revoke(refresh_token)
+            return None
         try:
-            account_id, token = self._credentials.rotate(refresh_token)
+            return self._session(account, self._credentials.rotate(refresh_token))
         except InvalidToken:
             return None
-        account = self._now(Account, account_id)
-        if not account.active:
-            self._credentials.revoke(token)
-            return None
-        return self._session(account, token)
 
     def log_out(self, refresh_token: str) -> None:
         self._credentials.revoke(refresh_token)
 
     def who(self, access_token: str) -> Standing:
         """The account as it stands, at most STANDING_SECONDS ago. Raises `InvalidAccess`."""
-        account_id, _ = self._tokens.read(access_token)
-        now = time.monotonic()
-        known = self._standings.get(account_id)
-        if known is None or known[0] < now:
-            known = now + STANDING_SECONDS, self._standing(account_id)
+        access, now = self._tokens.read(access_token), time.monotonic()
+        until, standing = self._standings.get(access.account_id, _UNKNOWN)
+        # A token of a later era than ours knows more than we do.
+        if standing is None or until < now or standing.era < access.era:
+            standing = self._standing(access.account_id)
             with self._lock:
                 if len(self._standings) >= STANDINGS_MAX:
                     self._standings.clear()
-                self._standings[account_id] = known
-        if not known[1].active:
+                self._standings[access.account_id] = now + STANDING_SECONDS, standing
+        if not standing.active:
             raise InvalidAccess("the account is deactivated")
-        return known[1]
+        if standing.era != access.era:
+            raise InvalidAccess("the account has a new password or role; log in again")
+        return standing
 
     def _standing(self, account_id: UUID) -> Standing:
+        """Raises `InvalidAccess` where the id is that of something else, or of nothing."""
         account = self._now(Account, account_id)
+        if account.version == 0:
+            raise InvalidAccess("the token is not an account's")
         return Standing(
-            account.id, account.role, account.mechanic_id, account.customer_id, account.active
+            account.id,
+            account.role,
+            account.mechanic_id,
+            account.customer_id,
+            account.active,
+            account.era,
         )
 
     def _session(self, account: Account, refresh_token: str) -> Session:
-        access = self._tokens.issue(account.id, account.role)
+        access = self._tokens.issue(account.id, account.role, account.era)
         return Session(access, refresh_token, int(LIFETIME.total_seconds()))
 
     def _now(self, kind: type[A], id: UUID) -> A:
-        return replay(kind(id=id), self._store.events(id))
+        return replay(kind(id=id), own_history(kind, self._store.events(id)))
+
+
+_UNKNOWN: tuple[float, Standing | None] = (0.0, None)

@@ -153,20 +153,6 @@ def test_standing_is_believed_for_some_seconds_only(shop: Shop) -> None:
     assert _using(shop, session).get("/v1/tickets").status_code == 200
 
 
-def test_a_changed_role_counts_at_once(shop: Shop, at_once: None) -> None:
-    account_id, email = _person(shop, "mechanic")
-    session = done(_log_in(shop, email))
-    customer = shop.customer()
-    using = _using(shop, session)
-    done(using.patch(f"/v1/customers/{customer}", json={"name": "B"}))
-
-    done(shop.patch(f"/v1/accounts/{account_id}", json={"role": "auditor"}))
-
-    answer = using.patch(f"/v1/customers/{customer}", json={"name": "C"})
-    is_problem(answer, 403, "forbidden")
-    assert using.get(f"/v1/customers/{customer}").status_code == 200
-
-
 def test_admins_cannot_lock_themselves_out(shop: Shop) -> None:
     is_problem(shop.delete(f"/v1/accounts/{shop.admin_id}"), 409, "refused")
     answer = shop.patch(f"/v1/accounts/{shop.admin_id}", json={"role": Role.AUDITOR})
@@ -208,4 +194,4 @@ def test_a_login_that_the_password_change_overtakes_gives_no_session(shop: Shop)
 
     again = credentials.verified(UUID(id), NEW_PASSWORD)
     assert again is not None
-    assert credentials.rotate(credentials.issue(UUID(id), again))[0] == UUID(id)
+    assert credentials.owner(credentials.issue(UUID(id), again)) == UUID(id)
