@@ -20,6 +20,7 @@ from commands.accounts import (
 )
 from domain.account import Role
 from infrastructure.access_tokens import InvalidAccess
+from infrastructure.rate_limits import Passage
 from infrastructure.sessions import Session
 from projections.accounts import AccountView
 from projections.queries import Listing
@@ -56,12 +57,17 @@ class LoginAnswer(msgspec.Struct):
 
 
 class Login(Resource):
-    @operation(None, body=LoginRequest, returns=LoginAnswer, statuses=(401,))
+    @operation(
+        None, body=LoginRequest, returns=LoginAnswer, statuses=(401,), budget="logins", late=True
+    )
     def on_post(self, req: falcon.Request, resp: falcon.Response, body: LoginRequest) -> None:
         """Log in with e-mail and password."""
+        passage: Passage = req.context.passage
+        passage.try_login(body.email)
         session = self.runtime.sessions.log_in(body.email, body.password)
         if session is None:
             raise InvalidAccess("e-mail and password do not match an active account")
+        passage.logged_in(body.email)
         _give(resp, session)
 
 
@@ -84,7 +90,7 @@ class Logout(Resource):
 
 
 class Me(Resource):
-    @operation(EVERYONE, returns=AccountView)
+    @operation(EVERYONE, returns=AccountView, late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Read one's own account."""
         self.serve(req, resp, "account", req.context.actor.account_id)
@@ -111,7 +117,7 @@ class Accounts(Resource):
 
 
 class Account(Resource):
-    @operation(READERS, params=At, returns=AccountView)
+    @operation(READERS, params=At, returns=AccountView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, account_id: UUID, query: At
     ) -> None:

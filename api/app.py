@@ -25,6 +25,7 @@ from api import (
     vehicles,
 )
 from api.gate import Forbidden, Gate, NoSuchThing, TooLarge, WrongMediaType
+from api.headers import EXPOSED, AnswerHeaders
 from api.operation import Operation, bound
 from api.resource import Resource
 from api.validation import FieldError, InvalidFields, Unreadable
@@ -35,6 +36,7 @@ from domain.kernel import Refused, Taken
 from infrastructure.access_tokens import InvalidAccess
 from infrastructure.database import CommitLost
 from infrastructure.event_store.store import CommitUnknown
+from infrastructure.rate_limits import TooManyRequests
 from infrastructure.runtime import Runtime
 from projections.queries import ProjectionBehind
 
@@ -101,6 +103,7 @@ PROBLEM: dict[type[Exception], str] = {
     Unreadable: "unreadable",
     InvalidAccess: "unauthorized",
     Forbidden: "forbidden",
+    TooManyRequests: "too-many-requests",
     NoSuchThing: "not-found",
     NotFound: "not-found",
     Taken: "taken",
@@ -127,7 +130,7 @@ OWN_WORDS = ("internal", "unavailable")
 
 def create_app(runtime: Runtime) -> falcon.App[Any, Any]:
     """The application. Raises `TypeError` for a responder that does not say who may call it."""
-    app = falcon.App(middleware=[Gate(runtime)], cors_enable=False)
+    app = falcon.App(middleware=_middleware(runtime))
     handler = JSONHandler(dumps=_dumps, loads=msgspec.json.decode)
     app.resp_options.media_handlers[falcon.MEDIA_JSON] = handler
     app.req_options.auto_parse_qs_csv = False
@@ -135,11 +138,24 @@ def create_app(runtime: Runtime) -> falcon.App[Any, Any]:
     for path, kind in ROUTES.items():
         resource = kind(runtime)
         resource.operations = {one.method: one for one in operations_of(path, kind)}
+        if (get := resource.operations.get("GET")) is not None:
+            # Falcon leaves the body away.
+            resource.operations["HEAD"] = get
+            vars(resource)["on_head"] = vars(kind)["on_get"].__get__(resource)
         app.add_route(path, resource)
     for error in PROBLEM:
         app.add_error_handler(error, _translate)
     app.add_error_handler(falcon.HTTPError, _translate_falcon)
     return app
+
+
+def _middleware(runtime: Runtime) -> list[Any]:
+    """The first is the outermost."""
+    settings = runtime.settings
+    outer: list[Any] = [AnswerHeaders(settings)]
+    if settings.cors_origins:
+        outer.append(falcon.CORSMiddleware(settings.cors_origins, EXPOSED))
+    return [*outer, Gate(runtime)]
 
 
 def operations() -> list[Operation]:
@@ -171,6 +187,8 @@ def _translate(req: falcon.Request, resp: falcon.Response, error: Exception, _: 
         detail = problems.KINDS[slug].meaning
     if slug == "unauthorized":
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.seconds)
     if isinstance(error, Taken):
         errors = [FieldError(f"/{error.field}", str(error))]
     if isinstance(error, NotFound) and (field := _field_naming(error, req.context.operation)):

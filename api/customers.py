@@ -55,7 +55,7 @@ class Customers(Resource):
 
 
 class Customer(Resource):
-    @operation(READERS, params=At, returns=CustomerView)
+    @operation(READERS, params=At, returns=CustomerView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, customer_id: UUID, query: At
     ) -> None:

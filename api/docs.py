@@ -90,7 +90,6 @@ def _send(req: falcon.Request, resp: falcon.Response, data: bytes, media_type: s
     etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
     resp.set_header("ETag", etag)
     resp.set_header("Cache-Control", "public, no-cache")
-    resp.set_header("X-Content-Type-Options", "nosniff")
     resp.set_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     if etag in (req.get_header("If-None-Match") or ""):
         resp.status = falcon.HTTP_304

@@ -1,7 +1,7 @@
 """Lets a request through to its responder, or says why not.
 
-For every request: an id, then who asks, whether their role may, and what they send, read and
-checked as the operation declares.
+For every request: an id, then who asks, whether their role may, whether they ask too often, and
+what they send, read and checked as the operation declares.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from uuid import UUID
 import falcon
 import msgspec
 
+from api import callers
 from api.operation import Operation, Scope
 from api.validation import InvalidFields, from_json, from_query, unknown
 from commands.kernel import Command
 from infrastructure.access_tokens import InvalidAccess
 from infrastructure.ids import uuid7
+from infrastructure.rate_limits import Passage
 from infrastructure.runtime import Runtime
 from infrastructure.sessions import Standing
 
@@ -46,8 +48,8 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Gate:
-    """Middleware. Puts `request_id`, `actor`, `scope` and `operation` into the context, and
-    hands the responder its `command`, `query` and path ids."""
+    """Middleware. Puts `request_id`, `actor`, `scope`, `operation` and `passage` into the
+    context, and hands the responder its `command`, `query` and path ids."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -55,7 +57,7 @@ class Gate:
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         asked = req.get_header("X-Request-Id") or ""
         req.context.request_id = asked if _SANE_ID.match(asked) else str(uuid7())
-        req.context.actor = None
+        req.context.actor = req.context.passage = None
         resp.set_header("X-Request-Id", req.context.request_id)
 
     def process_resource(
@@ -69,11 +71,39 @@ class Gate:
         if operation is None:
             return  # Falcon answers 404, 405 or OPTIONS by itself.
         req.context.operation = operation
+        passage = req.context.passage = self._passage(req, operation)
         if operation.allow is not None:
             self._admit(req, operation)
+            if operation.budget:
+                passage.of_account(operation.budget, req.context.actor.account_id)
+        if not operation.late:
+            passage.settle()
         ids = {name: _uuid(params[name]) for name in operation.path_params if name.endswith("_id")}
         params.update(ids)
         self._read(req, operation, params)
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: Any, req_succeeded: bool
+    ) -> None:
+        """What was turned away before it was counted counts too."""
+        passage: Passage | None = req.context.passage
+        if passage is None:
+            return
+        try:
+            passage.settle()
+        finally:
+            if (count := passage.tightest()) is not None:
+                name, limit = count.hit.budget, count.hit.limit
+                policy = f'"{name}";q={limit.amount};w={limit.get_expiry()}'
+                resp.set_header("RateLimit-Policy", policy)
+                resp.set_header("RateLimit", f'"{name}";r={max(0, count.left)};t={count.seconds}')
+
+    def _passage(self, req: falcon.Request, operation: Operation) -> Passage:
+        trusted = self._runtime.settings.trusted_proxies
+        passage = Passage(self._runtime.rate_limits, callers.address(req, trusted))
+        if operation.budget:
+            passage.of_address(operation.budget)
+        return passage
 
     def _admit(self, req: falcon.Request, operation: Operation) -> None:
         scheme, _, token = (req.auth or "").partition(" ")
@@ -95,7 +125,7 @@ class Gate:
                 params["query"] = asked
         elif query:
             raise InvalidFields(unknown(query))
-        if req.method != "GET":
+        if operation.method != "GET":
             req.context.payload = self._body(req)
             # An empty body is an object without fields: enough where none is required.
             sent = from_json(req.context.payload or b"{}", operation.body or Nothing)

@@ -26,14 +26,14 @@ class Health(msgspec.Struct):
 
 
 class Live(Resource):
-    @operation(None, returns=Health)
+    @operation(None, budget="", returns=Health)
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Say that the process answers."""
         resp.data, resp.content_type = msgspec.json.encode(Health("ok", {})), falcon.MEDIA_JSON
 
 
 class Ready(Resource):
-    @operation(None, returns=Health, statuses=(503,))
+    @operation(None, budget="", returns=Health, statuses=(503,))
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Say whether requests can be served: 200 or 503, within two seconds whatever hangs.
 

@@ -61,7 +61,7 @@ class Inventory(Resource):
 
 
 class Item(Resource):
-    @operation(READERS, params=At, returns=ItemView)
+    @operation(READERS, params=At, returns=ItemView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, inventory_id: UUID, query: At
     ) -> None:
@@ -85,7 +85,7 @@ class ItemReinstate(Resource):
 
 
 class ItemMovements(Resource):
-    @operation(READERS, params=ListParams, returns=list[Movement])
+    @operation(READERS, params=ListParams, returns=list[Movement], late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, inventory_id: UUID, query: ListParams
     ) -> None:

@@ -56,7 +56,7 @@ class Mechanics(Resource):
 
 
 class Mechanic(Resource):
-    @operation(READERS, params=At, returns=MechanicView)
+    @operation(READERS, params=At, returns=MechanicView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, mechanic_id: UUID, query: At
     ) -> None:
@@ -72,7 +72,8 @@ class MechanicRehire(Resource):
 
 
 class MechanicLeaderboard(Resource):
-    @operation(READERS, params=RankedBy, returns=Leaderboard)
+    @operation(READERS, params=RankedBy, returns=Leaderboard, late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: RankedBy) -> None:
         """Rank the mechanics who work here; equal figures share a rank."""
-        self.serve_whole(req, resp, lambda: self.runtime.queries.leaderboard(query.by))
+        look = req.context.passage.look
+        self.serve_whole(req, resp, lambda: self.runtime.queries.leaderboard(query.by, look))

@@ -43,6 +43,10 @@ def own(*roles: Role) -> dict[Role, Scope]:
 class Operation:
     """`allow` is `None` for what needs no token. `params` are query parameters.
 
+    `budget` is what it counts against ("" where asking costs nothing). The gate counts before
+    anything is read; where it is `late` the responder does, together with its look in the cache
+    or with what the body says (see `Passage`).
+
     `body` and `path_params` of a write are derived from its command and its route when the
     operation is bound to a path.
     """
@@ -62,8 +66,11 @@ class Operation:
     path: str = ""
     path_params: tuple[str, ...] = ()
     media_type: str = falcon.MEDIA_JSON
+    budget: str = ""
+    late: bool = False
 
 
+_OF_METHOD = "of its method"
 Responder = TypeVar("Responder", bound=Callable[..., None])
 
 
@@ -75,8 +82,11 @@ def operation(
     returns: Any = None,
     statuses: tuple[int, ...] = (),
     media_type: str = falcon.MEDIA_JSON,
+    budget: str | None = None,
+    late: bool = False,
 ) -> Callable[[Responder], Responder]:
-    """Declare a responder; its docstring becomes summary and description."""
+    """Declare a responder; its docstring becomes summary and description. Its `budget` is what
+    its method says, if it names none."""
 
     def mark(responder: Responder) -> Responder:
         summary, description = _told(responder.__doc__)
@@ -89,6 +99,8 @@ def operation(
             returns=returns,
             statuses=statuses,
             media_type=media_type,
+            budget=_OF_METHOD if budget is None else budget,
+            late=late,
         )
         return responder
 
@@ -116,6 +128,7 @@ def write(command: type[Command], allow: Allow, *, of_actor: str = "") -> Callab
         statuses=(404, 409, 412),
         creates=NEW_ID in outside_fields(command).values(),
         of_actor=of_actor,
+        budget=_OF_METHOD,
     )
     return responder
 
@@ -135,6 +148,8 @@ def bound(declared: Operation, method: str, path: str) -> Operation:
         part[1:-1] for part in path.split("/") if part.startswith("{") and part.endswith("}")
     )
     declared = replace(declared, method=method, path=path, path_params=in_path)
+    if declared.budget == _OF_METHOD:
+        declared = replace(declared, budget="reads" if method == "GET" else "writes")
     if declared.command is None:
         return declared
     rest = _sent_by_clients(declared.command, (*in_path, declared.of_actor))

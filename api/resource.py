@@ -138,9 +138,10 @@ class Resource:
         """A resource by its id, at least as fresh as the client's token; or as it was."""
         token = parse_token(req)
         if at is not None and (at.version is not None or at.as_of is not None):
+            req.context.passage.settle()
             served = self._as_it_was(req, kind, id, at)
         else:
-            found = self.runtime.queries.get(kind, id, token)
+            found = self.runtime.queries.get(kind, id, token, req.context.passage.look)
             if found is None or not visible(req, found.owner_id):
                 raise NoSuchThing(f"no {kind} {id}")
             served = found
@@ -172,7 +173,7 @@ class Resource:
 
     def must_be_visible(self, req: falcon.Request, kind: str, id: UUID) -> Served:
         """Raises `NoSuchThing` where a GET of it would be a 404."""
-        found = self.runtime.queries.get(kind, id, parse_token(req))
+        found = self.runtime.queries.get(kind, id, parse_token(req), req.context.passage.look)
         if found is None or not visible(req, found.owner_id):
             raise NoSuchThing(f"no {kind} {id}")
         return found
@@ -181,6 +182,7 @@ class Resource:
         """For a list: until the views have come as far as the client's token."""
         token = parse_token(req)
         if token.position or token.versions:
+            req.context.passage.settle()
             preferred = _WAIT.search(req.get_header("Prefer") or "")
             seconds = float(preferred[1]) if preferred else WAIT_SECONDS
             self.runtime.queries.wait_for(token, min(seconds, WAIT_MAX_SECONDS))

@@ -44,7 +44,7 @@ def _lines(bodies: Sequence[bytes], name: str) -> list[dict[str, Any]]:
 
 
 class TicketParts(TicketLines):
-    @operation(READERS, returns=list[PartLineView])
+    @operation(READERS, returns=list[PartLineView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID) -> None:
         """List the parts on a ticket."""
         self.lines(req, resp, "parts", ticket_id)
@@ -53,7 +53,7 @@ class TicketParts(TicketLines):
 
 
 class TicketPart(TicketLines):
-    @operation(READERS, returns=PartLineView)
+    @operation(READERS, returns=PartLineView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, line_id: UUID
     ) -> None:
@@ -64,7 +64,7 @@ class TicketPart(TicketLines):
 
 
 class TicketLabor(TicketLines):
-    @operation(READERS, returns=list[LaborLineView])
+    @operation(READERS, returns=list[LaborLineView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID) -> None:
         """List the working time on a ticket."""
         self.lines(req, resp, "labor", ticket_id)
@@ -73,7 +73,7 @@ class TicketLabor(TicketLines):
 
 
 class TicketLaborLine(TicketLines):
-    @operation(READERS, returns=LaborLineView)
+    @operation(READERS, returns=LaborLineView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, line_id: UUID
     ) -> None:

@@ -166,7 +166,7 @@ class Tickets(TicketResource):
 
 
 class CustomerTickets(TicketResource):
-    @operation(READERS, params=TicketFilters, returns=list[ShownTicket])
+    @operation(READERS, params=TicketFilters, returns=list[ShownTicket], late=True)
     def on_get(
         self,
         req: falcon.Request,
@@ -181,7 +181,7 @@ class CustomerTickets(TicketResource):
 
 
 class Ticket(TicketResource):
-    @operation(READERS, params=TicketAt, returns=ShownTicket)
+    @operation(READERS, params=TicketAt, returns=ShownTicket, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, query: TicketAt
     ) -> None:
@@ -200,7 +200,7 @@ class TicketHistory(TicketResource):
 
 
 class TicketMechanics(Resource):
-    @operation(READERS, params=ListParams, returns=list[AssignmentView])
+    @operation(READERS, params=ListParams, returns=list[AssignmentView], late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, query: ListParams
     ) -> None:

@@ -66,7 +66,7 @@ class Vehicles(Resource):
 
 
 class CustomerVehicles(Resource):
-    @operation(READERS, params=VehicleFilters, returns=list[VehicleView])
+    @operation(READERS, params=VehicleFilters, returns=list[VehicleView], late=True)
     def on_get(
         self,
         req: falcon.Request,
@@ -80,7 +80,7 @@ class CustomerVehicles(Resource):
 
 
 class Vehicle(Resource):
-    @operation(READERS, params=At, returns=VehicleView)
+    @operation(READERS, params=At, returns=VehicleView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, vehicle_id: UUID, query: At
     ) -> None:

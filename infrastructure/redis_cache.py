@@ -6,24 +6,18 @@ publish and fill at the same time cannot put an older body over a newer one.
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from redis import Redis
-from redis.exceptions import RedisError
 
-from projections.cache import Entry, Mark
+from infrastructure.redis_link import Command, Link
+from projections.cache import Entry, Looked, Mark
 
 LIFETIME_SECONDS = 3600
 MARK_SECONDS = 10
 """A mark that no worker renews is gone after this time, and with it the trust in the entries:
 the longest that a reader can be shown what the views no longer show."""
-PAUSE_SECONDS = 1.0
-
-log = logging.getLogger(__name__)
 
 # An entry is `<position> <msgpack>`; the mark is a hash of numbers.
 _KEEP = """
@@ -63,40 +57,30 @@ redis.call('EXPIRE', KEYS[1], alive)
 
 
 class RedisCache:
-    """Away or slow, it is as good as empty: reads go to the database.
+    """Away or slow, it is as good as empty: reads go to the database."""
 
-    After an error nothing is tried for a second, so that a Redis that hangs does not cost
-    every read its timeout.
-    """
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._fill = link.redis.register_script(_FILL)
+        self._publish = link.redis.register_script(_PUBLISH)
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-        self._fill = redis.register_script(_FILL)
-        self._publish = redis.register_script(_PUBLISH)
-        self._silent_until = 0.0
+    def look(self, generation: int, key: str) -> Looked:
+        answers = self._link.ask(self.looking(generation, key))
+        return (None, None) if answers is None else self.looked(answers)
 
-    def look(self, generation: int, key: str) -> tuple[Entry | None, Mark | None]:
-        if self._silent:
-            return None, None
-        pipeline = self._redis.pipeline(transaction=True)
-        pipeline.get(_key(generation, key))
-        pipeline.hgetall(_mark_key(generation))
-        try:
-            stored, mark = pipeline.execute()
-        except RedisError as error:
-            self._away(error)
-            return None, None
+    def looking(self, generation: int, key: str) -> list[Command]:
+        """What to ask Redis for a look, maybe together with something else."""
+        return [("GET", _key(generation, key)), ("HGETALL", _mark_key(generation))]
+
+    def looked(self, answers: Sequence[Any]) -> Looked:
+        """What the answers to `looking` say."""
+        stored, mark = answers
         return _entry(stored), _mark(mark)
 
     def fill(self, generation: int, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
-        if self._silent:
-            return
         keys = [_mark_key(generation), _key(generation, key)]
         arguments: list[Any] = [entry.position, _value(entry), LIFETIME_SECONDS, *kinds]
-        try:
-            self._fill(keys=keys, args=arguments)
-        except RedisError as error:
-            self._away(error)
+        self._link.attempt(lambda: self._fill(keys=keys, args=arguments))
 
     def publish(
         self,
@@ -107,24 +91,11 @@ class RedisCache:
         after: int,
         kinds: set[str],
     ) -> None:
-        if self._silent:
-            return
         keys = [_mark_key(generation), *(_key(generation, key) for key in entries)]
         values = [_value(entry) for entry in entries.values()]
         arguments: list[Any] = [before, after, LIFETIME_SECONDS, MARK_SECONDS]
         arguments += [len(kinds), *sorted(kinds), *values]
-        try:
-            self._publish(keys=keys, args=arguments)
-        except RedisError as error:
-            self._away(error)
-
-    @property
-    def _silent(self) -> bool:
-        return time.monotonic() < self._silent_until
-
-    def _away(self, error: RedisError) -> None:
-        log.warning("the cache is away (%s); reads go to the database", error)
-        self._silent_until = time.monotonic() + PAUSE_SECONDS
+        self._link.attempt(lambda: self._publish(keys=keys, args=arguments))
 
 
 def _key(generation: int, key: str) -> str:

@@ -39,7 +39,10 @@ from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
 from infrastructure.ids import uuid7
 from infrastructure.queue import Nudge
+from infrastructure.rate_counters import Counter, LocalCounter, RedisCounter
+from infrastructure.rate_limits import RateLimits
 from infrastructure.redis_cache import RedisCache
+from infrastructure.redis_link import Link
 from infrastructure.sessions import Sessions
 from infrastructure.settings import Settings
 from projections.cache import Cache, LocalCache
@@ -71,6 +74,7 @@ class Runtime:
     queries: Queries
     credentials: Credentials
     sessions: Sessions
+    rate_limits: RateLimits
     nudge: Callable[[], object]
     clock: Callable[[], datetime]
 
@@ -122,7 +126,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     credentials = Credentials(database, clock)
     store = EventStore(database, mapper, keyring, credentials, clock=clock)
     feed = Feed(database, mapper)
-    cache: Cache = RedisCache(redis) if redis is not None else LocalCache()
+    cache, counter, link = _beside(redis)
     sequencer = Sequencer(database)
     generations = Generations(database, clock)
     runner = Runner(database, feed, cache, clock)
@@ -148,9 +152,20 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         queries=Queries(database, generations, cache, store, feed.position_of),
         credentials=credentials,
         sessions=Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock)),
-        nudge=Nudge(redis) if redis is not None else background.wake,
+        rate_limits=RateLimits(settings, counter, keyring.digest),
+        nudge=Nudge(link) if link is not None else background.wake,
         clock=clock,
     )
+
+
+def _beside(redis: Redis | None) -> tuple[Cache, Counter, Link | None]:
+    """What may be lost: in Redis, or in this process."""
+    if redis is None:
+        local = LocalCache()
+        return local, LocalCounter(local), None
+    link = Link(redis)
+    cache = RedisCache(link)
+    return cache, RedisCounter(link, cache), link
 
 
 def _redis(url: str) -> Redis:

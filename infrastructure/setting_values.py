@@ -8,12 +8,16 @@ from __future__ import annotations
 import os
 from base64 import b64decode
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
+from limits import RateLimitItem, parse_many
+
 T = TypeVar("T")
+Network = IPv4Network | IPv6Network
 
 SECRET_LENGTH_MIN = 32
 SECRET_DIFFERENT_MIN = 8
@@ -70,6 +74,32 @@ def timezone(value: str) -> ZoneInfo:
         return ZoneInfo(value)
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"expected a time zone such as Europe/Berlin, not {value!r}") from error
+
+
+def rate(value: str) -> RateLimitItem:
+    try:
+        (limit,) = parse_many(value)
+    except ValueError:
+        limit = None
+    if limit is None or limit.amount < 1 or limit.multiples < 1:
+        raise ValueError(f"expected a rate such as 10/minute, not {value!r}")
+    return limit
+
+
+def network(value: str) -> Network:
+    try:
+        return ip_network(value)
+    except ValueError as error:
+        raise ValueError(f"expected an address or a network, not {value!r}") from error
+
+
+def origin(value: str) -> str:
+    url = _url(value)
+    if url is None or url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError(f"expected an origin such as https://desk.example, not {value!r}")
+    if value != f"{url.scheme}://{url.netloc}" or "@" in value or value != value.lower():
+        raise ValueError(f"expected an origin without path and in lower case, not {value!r}")
+    return value
 
 
 def email(value: str) -> str:

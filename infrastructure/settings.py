@@ -18,8 +18,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
+from limits import RateLimitItem
 
 from infrastructure import setting_values as values
+from infrastructure.setting_values import Network
 
 
 class WrongSetting(Exception):
@@ -117,6 +119,32 @@ class Settings:
     )
     rate_limit_enabled: bool = _setting(
         "Whether clients that ask too much are turned away: 1 or 0.", values.switch, True
+    )
+    rate_limit_reads: RateLimitItem = _setting(
+        "How often one account may read, as in 20/second or 1000 per 5 minutes.", values.rate, values.rate("1200/minute")
+    )
+    rate_limit_writes: RateLimitItem = _setting(
+        "How often one account may write.", values.rate, values.rate("300/minute")
+    )
+    rate_limit_logins: RateLimitItem = _setting(
+        "How often one e-mail may try to log in from one address.",
+        values.rate,
+        values.rate("10/minute"),
+    )
+    rate_limit_wider: int = _setting(
+        "How many times as often one address may ask, for all accounts behind it together.",
+        values.number(1, 1000),
+        10,
+    )
+    trusted_proxies: tuple[Network, ...] = _setting(
+        "Addresses or networks whose X-Forwarded-For and -Proto are believed; by commas.",
+        values.several(values.network),
+        (),
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "Origins whose pages may call this from a browser, as in https://desk.example; by commas.",
+        values.several(values.origin),
+        (),
     )
 
     @property

@@ -38,8 +38,11 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
         return entry.position >= max(self.floor, since)
 
 
+Looked = tuple[Entry | None, Mark | None]
+
+
 class Cache(Protocol):
-    def look(self, generation: int, key: str) -> tuple[Entry | None, Mark | None]:
+    def look(self, generation: int, key: str) -> Looked:
         """The entry and the mark, in one round trip; nothing when the cache is away."""
 
     def fill(self, generation: int, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
@@ -83,7 +86,7 @@ class LocalCache:
         self._marks: dict[int, Mark] = {}
         self._lock = Lock()
 
-    def look(self, generation: int, key: str) -> tuple[Entry | None, Mark | None]:
+    def look(self, generation: int, key: str) -> Looked:
         # Under the lock: entry and mark must be of one moment.
         with self._lock:
             return self._entries.get((generation, key)), self._marks.get(generation)

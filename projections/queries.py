@@ -13,7 +13,7 @@ from sqlalchemy import Column, Select, String, Table, and_, bindparam, or_, sele
 
 from domain.kernel import Recorded
 from projections import history, leaderboard
-from projections.cache import Cache, Entry
+from projections.cache import Cache, Entry, Looked
 from projections.generations import Generations
 from projections.history import Events
 from projections.kernel import Connections
@@ -65,6 +65,8 @@ class Listing(NamedTuple):
     after: tuple[Any, UUID] | None = None
 
 
+Look = Callable[[int, str], Looked]
+"""A look in the cache by generation and key, for readers that have more to ask with it."""
 PositionOf = Callable[[UUID, int], int | None]
 """Where an event stands in the feed; `None` while it is not sequenced."""
 
@@ -81,13 +83,13 @@ class Queries:
         self._connections, self._generations, self._cache = connections, live, cache
         self._events, self._position_of = events, position_of
 
-    def get(self, kind: str, id: UUID, token: Token) -> Served | None:
+    def get(self, kind: str, id: UUID, token: Token, look: Look | None = None) -> Served | None:
         """The resource, at least as fresh as the token. Never waits: where the view is
         behind, the stream itself is folded."""
         generation = self._generations.live()
         key = body_key(kind, id)
         wanted = token.versions.get(id, 0)
-        entry, mark = self._cache.look(generation, key)
+        entry, mark = (look or self._cache.look)(generation, key)
         if entry is not None and mark is not None and mark.holds(entry, ()):
             fresh = entry.version >= wanted and mark.position >= token.position
             if fresh:
@@ -159,23 +161,28 @@ class Queries:
             return {id: (body, owner_id) for id, body, owner_id in connection.execute(query)}
 
     def cached(
-        self, name: str, kinds: tuple[str, ...], make: Callable[[int], tuple[bytes, int]]
+        self,
+        name: str,
+        kinds: tuple[str, ...],
+        make: Callable[[int], tuple[bytes, int]],
+        look: Look | None = None,
     ) -> Served:
         """A body made from whole kinds of streams, kept until one of them changes.
 
         `make(generation)` gives the body and the position it reflects.
         """
         generation = self._generations.live()
-        entry, mark = self._cache.look(generation, name)
+        entry, mark = (look or self._cache.look)(generation, name)
         if entry is not None and mark is not None and mark.holds(entry, kinds):
             return Served(entry.body, 0, None, mark.position, generation)
         body, position = make(generation)
         self._cache.fill(generation, name, Entry(position, 0, None, body), kinds)
         return Served(body, 0, None, position, generation)
 
-    def leaderboard(self, by: str) -> Served:
+    def leaderboard(self, by: str, look: Look | None = None) -> Served:
         """The ranking of mechanics who work here, those without a ticket included."""
-        return self.cached(f"leaderboard:{by}", ("mechanic", "ticket"), self._make_leaderboard(by))
+        make, kinds = self._make_leaderboard(by), ("mechanic", "ticket")
+        return self.cached(f"leaderboard:{by}", kinds, make, look)
 
     def _make_leaderboard(self, by: str) -> Callable[[int], tuple[bytes, int]]:
         def make(generation: int) -> tuple[bytes, int]:

@@ -21,12 +21,20 @@ KEYS = {
 }
 
 
+_PLENTY = {"RATE_LIMIT_ENABLED": "0"}
+"""Tests ask more often than people do."""
+
+
 def distributed(database_url: str, redis_url: str) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "REDIS_URL": redis_url, **KEYS}
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", **settings}
+    return (
+        {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+        | _PLENTY
+        | dict(settings)
+    )
 
 
 def run(

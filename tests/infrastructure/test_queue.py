@@ -9,8 +9,9 @@ import pytest
 from redis import Redis
 from rq import Queue
 
-from infrastructure import queue
+from infrastructure import queue, redis_link
 from infrastructure.queue import ADVANCE, QUEUE, Nudge
+from infrastructure.redis_link import Link
 from tests.servers import Valkey
 
 
@@ -21,7 +22,7 @@ def connect(url: str) -> Redis:
 def test_a_nudge_is_a_job_that_names_no_event(redis_url: str) -> None:
     redis = connect(redis_url)
 
-    Nudge(redis)()
+    Nudge(Link(redis))()
 
     (job,) = Queue(QUEUE, connection=redis).jobs
     assert (job.func_name, job.args, job.kwargs) == (ADVANCE, (), {})
@@ -30,7 +31,7 @@ def test_a_nudge_is_a_job_that_names_no_event(redis_url: str) -> None:
 
 def test_one_nudge_that_waits_is_enough(redis_url: str) -> None:
     redis = connect(redis_url)
-    for nudge in (Nudge(redis), Nudge(redis)):
+    for nudge in (Nudge(Link(redis)), Nudge(Link(redis))):
         nudge()
         nudge()
 
@@ -38,7 +39,7 @@ def test_one_nudge_that_waits_is_enough(redis_url: str) -> None:
 
 
 def test_a_nudge_follows_one_that_was_taken(redis_url: str) -> None:
-    redis, nudge = connect(redis_url), Nudge(connect(redis_url))
+    redis, nudge = connect(redis_url), Nudge(Link(connect(redis_url)))
     nudge()
     Queue.dequeue_any([Queue(QUEUE, connection=redis)], None, connection=redis)
 
@@ -59,7 +60,7 @@ def test_without_redis_a_nudge_is_nothing(
         return count.fget(queue)
 
     monkeypatch.setattr(Queue, "count", property(counted))
-    nudge = Nudge(connect(own_valkey.url))
+    nudge = Nudge(Link(connect(own_valkey.url)))
     strike(own_valkey)
 
     nudge()
@@ -71,8 +72,8 @@ def test_without_redis_a_nudge_is_nothing(
 def test_after_a_while_redis_is_asked_again(
     own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue, "PAUSE_SECONDS", 0.0)
-    nudge = Nudge(connect(own_valkey.url))
+    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.0)
+    nudge = Nudge(Link(connect(own_valkey.url)))
     own_valkey.kill()
     nudge()
     own_valkey.restart()

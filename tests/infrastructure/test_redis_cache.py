@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from redis.exceptions import ConnectionError
 
-from infrastructure import redis_cache
+from infrastructure import redis_cache, redis_link
 from infrastructure import runtime as runtime_module
 from infrastructure.redis_cache import RedisCache
 from infrastructure.runtime import Runtime, open_runtime
@@ -37,7 +37,7 @@ def fragile(
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis is asked again at once after an error, so that tests need not wait."""
-    monkeypatch.setattr(redis_cache, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.0)
 
 
 def named(runtime: Runtime, name: str) -> None:
@@ -134,17 +134,17 @@ def test_a_mark_that_nobody_renews_expires(redis_url: str) -> None:
     cache = connected(redis_url)
     cache.publish(1, {"a": entry(3)}, before=0, after=3, kinds=set())
     for position in (3, 5):
-        cache._redis.expire("views:mark:1", 1)
+        cache._link.redis.expire("views:mark:1", 1)
         cache.publish(1, {}, before=3, after=position, kinds=set())
 
-        assert 1 < int(str(cache._redis.ttl("views:mark:1"))) <= redis_cache.MARK_SECONDS
-    assert 0 < int(str(cache._redis.ttl("view:1:a"))) <= redis_cache.LIFETIME_SECONDS
+        assert 1 < int(str(cache._link.redis.ttl("views:mark:1"))) <= redis_cache.MARK_SECONDS
+    assert 0 < int(str(cache._link.redis.ttl("view:1:a"))) <= redis_cache.LIFETIME_SECONDS
 
 
 def test_after_an_error_redis_is_left_alone_for_a_while(
     own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_cache, "PAUSE_SECONDS", 60.0)
+    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 60.0)
     cache: Cache = connected(own_valkey.url)
     cache.publish(1, {"a": entry(3)}, before=0, after=3, kinds=set())
     own_valkey.pause()
@@ -164,6 +164,6 @@ def test_after_an_error_redis_is_left_alone_for_a_while(
 def test_what_another_release_left_is_no_entry(redis_url: str) -> None:
     cache: RedisCache = connected(redis_url)
     cache.publish(1, {}, before=0, after=3, kinds=set())
-    cache._redis.set("view:1:a", b"9 no entry of this release")
+    cache._link.redis.set("view:1:a", b"9 no entry of this release")
 
     assert cache.look(1, "a")[0] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from redis import Redis
 
 from infrastructure.redis_cache import RedisCache
+from infrastructure.redis_link import Link
 from projections.cache import Cache, Entry, LocalCache
 
 GENERATION = 1
@@ -15,14 +16,14 @@ def entry(position: int, version: int = 1, body: bytes = b"{}") -> Entry:
 
 
 def redis_cache(url: str) -> RedisCache:
-    return RedisCache(Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1))
+    return RedisCache(Link(Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)))
 
 
 def evict(cache: Cache, key: str) -> None:
     if isinstance(cache, LocalCache):
         cache._entries.pop((GENERATION, key), None)
     elif isinstance(cache, RedisCache):
-        cache._redis.delete(f"view:{GENERATION}:{key}")
+        cache._link.redis.delete(f"view:{GENERATION}:{key}")
 
 
 def flush(cache: Cache) -> None:
@@ -31,7 +32,7 @@ def flush(cache: Cache) -> None:
         cache._entries.clear()
         cache._marks.clear()
     elif isinstance(cache, RedisCache):
-        cache._redis.flushdb()
+        cache._link.redis.flushdb()
 
 
 def lose_mark(cache: Cache) -> None:
@@ -39,7 +40,7 @@ def lose_mark(cache: Cache) -> None:
     if isinstance(cache, LocalCache):
         cache._marks.clear()
     elif isinstance(cache, RedisCache):
-        cache._redis.delete(f"views:mark:{GENERATION}")
+        cache._link.redis.delete(f"views:mark:{GENERATION}")
 
 
 def served(cache: Cache, key: str, kinds: tuple[str, ...] = ()) -> Entry | None:

@@ -1,0 +1,54 @@
+"""The headers of every answer that tell a browser what not to do with it."""
+
+from __future__ import annotations
+
+import falcon
+
+from api import callers
+from infrastructure.settings import Settings
+
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+DEFAULTS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+"""Where the answer says nothing else."""
+HSTS = "max-age=31536000"
+EXPOSED = (
+    "Consistency-Token",
+    "ETag",
+    "Feed-Position",
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-Id",
+)
+"""What pages of CORS_ORIGINS may read besides what every page may."""
+
+
+class AnswerHeaders:
+    """Middleware, the outermost: problems get them as well."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._trusted, self._cors = settings.trusted_proxies, bool(settings.cors_origins)
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        for name, value in ALWAYS.items():
+            resp.set_header(name, value)
+        for name, value in DEFAULTS.items():
+            if resp.get_header(name) is None:
+                resp.set_header(name, value)
+        if callers.secure(req, self._trusted):
+            resp.set_header("Strict-Transport-Security", HSTS)
+        if self._cors:
+            resp.append_header("Vary", "Origin")

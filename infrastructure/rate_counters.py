@@ -1,0 +1,125 @@
+"""Counting requests: in Redis for all processes together, or in this process."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from limits import RateLimitItem
+from limits.storage import MemoryStorage, RedisStorage
+
+from infrastructure.redis_cache import RedisCache
+from infrastructure.redis_link import Command, Link
+from projections.cache import Cache, Looked
+
+
+class Hit(NamedTuple):
+    """One request against one budget."""
+
+    budget: str
+    limit: RateLimitItem
+    whose: str
+
+    @property
+    def key(self) -> str:
+        return self.limit.key_for(self.budget, self.whose)
+
+
+class Count(NamedTuple):
+    """What a budget stands at: `used` in this window, which ends in `seconds`."""
+
+    hit: Hit
+    used: int
+    seconds: int
+
+    @property
+    def left(self) -> int:
+        return self.hit.limit.amount - self.used
+
+
+class Counter(Protocol):
+    def count(self, hits: Sequence[Hit]) -> list[Count]: ...
+
+    def count_and_look(
+        self, hits: Sequence[Hit], generation: int, key: str
+    ) -> tuple[list[Count], Looked]:
+        """Both in one round trip."""
+
+    def knows(self, hit: Hit) -> bool:
+        """Whether it was counted in its window. Counts nothing."""
+
+
+class LocalCounter:
+    """For what is one process, or has to do without the others."""
+
+    def __init__(self, cache: Cache | None = None) -> None:
+        self._storage, self._cache = MemoryStorage(), cache
+
+    def count(self, hits: Sequence[Hit]) -> list[Count]:
+        return [
+            Count(hit, self._storage.incr(hit.key, hit.limit.get_expiry()), self._seconds(hit))
+            for hit in hits
+        ]
+
+    def _seconds(self, hit: Hit) -> int:
+        return max(1, math.ceil(self._storage.get_expiry(hit.key) - time.time()))
+
+    def count_and_look(
+        self, hits: Sequence[Hit], generation: int, key: str
+    ) -> tuple[list[Count], Looked]:
+        looked = self._cache.look(generation, key) if self._cache else (None, None)
+        return self.count(hits), looked
+
+    def knows(self, hit: Hit) -> bool:
+        return self._storage.get(hit.key) > 0
+
+
+class RedisCounter:
+    """Counts in Redis with the script of `limits`, sent along whole: asking first whether Redis
+    has it would be a round trip of its own."""
+
+    def __init__(self, link: Link, cache: RedisCache) -> None:
+        self._link, self._cache = link, cache
+        self._alone = LocalCounter()
+
+    def count(self, hits: Sequence[Hit]) -> list[Count]:
+        answers = self._link.ask(_counting(hits))
+        return self._alone.count(hits) if answers is None else _counts(hits, answers)
+
+    def count_and_look(
+        self, hits: Sequence[Hit], generation: int, key: str
+    ) -> tuple[list[Count], Looked]:
+        commands = _counting(hits)
+        answers = self._link.ask([*commands, *self._cache.looking(generation, key)])
+        if answers is None:
+            return self._alone.count(hits), (None, None)
+        return _counts(hits, answers), self._cache.looked(answers[len(commands) :])
+
+    def knows(self, hit: Hit) -> bool:
+        answers = self._link.ask([("EXISTS", _stored(hit))])
+        return self._alone.knows(hit) if answers is None else answers == [1]
+
+
+def _counting(hits: Sequence[Hit]) -> list[Command]:
+    script = RedisStorage.SCRIPT_INCR_EXPIRE
+    return [
+        command
+        for hit in hits
+        for command in (
+            ("EVAL", script, 1, _stored(hit), hit.limit.get_expiry(), 1),
+            ("TTL", _stored(hit)),
+        )
+    ]
+
+
+def _counts(hits: Sequence[Hit], answers: Sequence[int]) -> list[Count]:
+    return [
+        Count(hit, int(answers[2 * n]), max(1, int(answers[2 * n + 1])))
+        for n, hit in enumerate(hits)
+    ]
+
+
+def _stored(hit: Hit) -> str:
+    return f"{RedisStorage.PREFIX}:{hit.key}"
