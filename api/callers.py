@@ -18,9 +18,10 @@ def address(req: falcon.Request, trusted: Sequence[Network]) -> str:
     they forward for. An IPv6 address stands for its network."""
     peer = _parsed(req.remote_addr)
     for hop in reversed((req.get_header("X-Forwarded-For") or "").split(",")):
-        if peer is None or not _in(trusted, peer):
+        before = _parsed(hop)
+        if peer is None or before is None or not _in(trusted, peer):
             break
-        peer = _parsed(hop) or peer
+        peer = before
     if isinstance(peer, IPv6Address):
         return str(IPv6Network((peer, IPV6_HOME), strict=False))
     return str(peer)

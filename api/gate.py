@@ -15,7 +15,7 @@ import msgspec
 
 from api import callers
 from api.operation import Operation, Scope
-from api.validation import InvalidFields, from_json, from_query, unknown
+from api.validation import InvalidFields, Unreadable, from_json, from_query, unknown
 from commands.kernel import Command
 from infrastructure.access_tokens import InvalidAccess
 from infrastructure.ids import uuid7
@@ -24,6 +24,7 @@ from infrastructure.runtime import Runtime
 from infrastructure.sessions import Standing
 
 BODY_MAX_BYTES = 1024 * 1024
+HALF = "the body did not arrive whole"
 _SANE_ID = re.compile(r"^[A-Za-z0-9._:-]{1,64}$")
 
 
@@ -73,9 +74,7 @@ class Gate:
         req.context.operation = operation
         passage = req.context.passage = self._passage(req, operation)
         if operation.allow is not None:
-            self._admit(req, operation)
-            if operation.budget:
-                passage.of_account(operation.budget, req.context.actor.account_id)
+            self._admit(req, operation, passage)
         if not operation.late:
             passage.settle()
         ids = {name: _uuid(params[name]) for name in operation.path_params if name.endswith("_id")}
@@ -105,11 +104,13 @@ class Gate:
             passage.of_address(operation.budget)
         return passage
 
-    def _admit(self, req: falcon.Request, operation: Operation) -> None:
+    def _admit(self, req: falcon.Request, operation: Operation, passage: Passage) -> None:
         scheme, _, token = (req.auth or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise InvalidAccess("there is no access token; send `Authorization: Bearer <token>`")
         actor = self._runtime.sessions.who(token.strip())
+        if operation.budget:
+            passage.of_account(operation.budget, actor.account_id)
         scope = (operation.allow or {}).get(actor.role)
         if scope is None:
             raise Forbidden(f"{actor.role} may not do this; {_told(operation)} may")
@@ -157,9 +158,14 @@ class Gate:
             raise TooLarge
         # A body sent in chunks has no length; the server says where it ends.
         stream = req.stream if req.env.get("wsgi.input_terminated") else req.bounded_stream
-        data = stream.read(BODY_MAX_BYTES + 1)
+        try:
+            data = stream.read(BODY_MAX_BYTES + 1)
+        except OSError:  # among them all that the server finds wrong with its chunks
+            raise Unreadable(HALF) from None
         if len(data) > BODY_MAX_BYTES:
             raise TooLarge
+        if len(data) < (req.content_length or 0):
+            raise Unreadable(HALF)
         media_type = (req.content_type or "").partition(";")[0].strip().lower()
         if media_type not in (falcon.MEDIA_JSON, "application/merge-patch+json") and data:
             raise WrongMediaType

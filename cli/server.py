@@ -7,30 +7,38 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from api.app import create_app
+from cli.patience import PatientWorker
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
 
 GRACE_SECONDS = 20
 KEEPALIVE_SECONDS = 15
+LINE_MAX_BYTES = HEADER_MAX_BYTES = 8190
+HEADERS_MAX = 100
 
 
 class Server(BaseApplication):
     """Gunicorn, told what to do by our settings."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._runtime: Runtime | None = None
         super().__init__()
 
     def load_config(self) -> None:
-        settings = self._settings
+        settings = self.settings
         options: dict[str, Any] = dict(
             bind=f"{settings.host}:{settings.port}",
             workers=1 if settings.embedded else settings.web_concurrency,
-            worker_class="gthread",
+            worker_class=PatientWorker,
             threads=settings.web_threads,
             graceful_timeout=GRACE_SECONDS,
             keepalive=KEEPALIVE_SECONDS,
+            limit_request_line=LINE_MAX_BYTES,
+            limit_request_fields=HEADERS_MAX,
+            limit_request_field_size=HEADER_MAX_BYTES,
+            # Who is trusted to forward is our own setting (api/callers.py).
+            forwarded_allow_ips="",
             loglevel=settings.log_level.lower(),
             worker_exit=self._exit,
             # Answers come from this program alone; the version of the server is nobody's business.
@@ -43,7 +51,7 @@ class Server(BaseApplication):
 
     def load(self) -> Any:
         """In each worker process, after the fork."""
-        self._runtime = open_runtime(self._settings)
+        self._runtime = open_runtime(self.settings)
         self._runtime.start()
         return create_app(self._runtime)
 

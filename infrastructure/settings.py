@@ -103,6 +103,9 @@ class Settings:
         "Processes that serve HTTP; embedded mode is always one.", values.number(1, 256), 1
     )
     web_threads: int = _setting("Threads in each of them.", values.number(1, 256), 8)
+    request_seconds: int = _setting(
+        "Seconds a request has to arrive and be answered.", values.number(1, 3600), 60
+    )
     shop_timezone: ZoneInfo = _setting(
         "Where the shop's days begin and end, as in Europe/Berlin.",
         values.timezone,
@@ -121,7 +124,9 @@ class Settings:
         "Whether clients that ask too much are turned away: 1 or 0.", values.switch, True
     )
     rate_limit_reads: RateLimitItem = _setting(
-        "How often one account may read, as in 20/second or 1000 per 5 minutes.", values.rate, values.rate("1200/minute")
+        "How often one account may read, as in 20/second or 1000 per 5 minutes.",
+        values.rate,
+        values.rate("1200/minute"),
     )
     rate_limit_writes: RateLimitItem = _setting(
         "How often one account may write.", values.rate, values.rate("300/minute")

@@ -1,0 +1,55 @@
+"""How long the HTTP server waits for a client."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from threading import get_ident
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+
+class PatientWorker(ThreadWorker):
+    """Gthread, which waits for ever where a client sends a part of its request and goes silent,
+    or one byte at a time: a few of those hold all threads.
+
+    From when a thread takes it a request has REQUEST_SECONDS to arrive and be answered; then its
+    connection is closed under the thread that reads it. Sending the answer is not limited.
+    """
+
+    def init_process(self) -> None:
+        self._waiting: dict[int, tuple[float, Any]] = {}
+        super().init_process()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        application = self.wsgi
+
+        def timely(environ: Any, start_response: Any) -> Iterable[bytes]:
+            try:
+                return application(environ, start_response)
+            finally:
+                self._waiting.pop(get_ident(), None)
+
+        self.wsgi = timely
+
+    def handle(self, conn: Any) -> Any:
+        server: Any = self.app
+        until = time.monotonic() + server.settings.request_seconds
+        self._waiting[get_ident()] = until, conn
+        try:
+            return super().handle(conn)
+        finally:
+            self._waiting.pop(get_ident(), None)
+
+    def murder_pending(self) -> None:
+        """Once a second, from the main loop."""
+        super().murder_pending()
+        now = time.monotonic()
+        for until, conn in list(self._waiting.values()):
+            if until < now:
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RDWR)
