@@ -160,7 +160,7 @@ class Gate:
         stream = req.stream if req.env.get("wsgi.input_terminated") else req.bounded_stream
         try:
             data = stream.read(BODY_MAX_BYTES + 1)
-        except OSError:  # among them all that the server finds wrong with its chunks
+        except Exception:  # whatever the server finds wrong with what it is sent
             raise Unreadable(HALF) from None
         if len(data) > BODY_MAX_BYTES:
             raise TooLarge

@@ -44,7 +44,7 @@ KINDS = {
             401,
             "Log in first",
             "There is no access token, or it has expired, or it is not valid, or its account was "
-            "deactivated. Log in, or use the refresh token.",
+            "deactivated or got a new password or role. Log in, or use the refresh token.",
         ),
         Kind(
             "forbidden",
@@ -108,7 +108,12 @@ KINDS = {
             "The same Idempotency-Key came before with another payload. Use a new key for a new "
             "request, and the same key only to send the same request again.",
         ),
-        Kind("too-many-requests", 429, "Too many requests", "Wait as long as Retry-After says."),
+        Kind(
+            "too-many-requests",
+            429,
+            "Too many requests",
+            "The budget that RateLimit names is used up. Wait as long as Retry-After says; nothing was done.",
+        ),
         Kind(
             "headers-too-large",
             431,
