@@ -141,7 +141,8 @@ def create_app(runtime: Runtime) -> falcon.App[Any, Any]:
         if (get := resource.operations.get("GET")) is not None:
             # Falcon leaves the body away.
             resource.operations["HEAD"] = get
-            vars(resource)["on_head"] = vars(kind)["on_get"].__get__(resource)
+            readable: Any = resource
+            readable.on_head = readable.on_get
         app.add_route(path, resource)
     for error in PROBLEM:
         app.add_error_handler(error, _translate)

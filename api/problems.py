@@ -112,7 +112,8 @@ KINDS = {
             "too-many-requests",
             429,
             "Too many requests",
-            "The budget that RateLimit names is used up. Wait as long as Retry-After says; nothing was done.",
+            "The budget that RateLimit names is used up. Wait as long as Retry-After says; nothing "
+            "was done.",
         ),
         Kind(
             "headers-too-large",

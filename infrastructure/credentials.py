@@ -32,6 +32,7 @@ from infrastructure.ids import uuid7
 from projections.sql import TABLE_OPTIONS, Id, Instant
 
 REFRESH_LIFETIME = timedelta(days=30)
+NOBODY = UUID(int=0)
 
 metadata = MetaData()
 
@@ -93,10 +94,8 @@ class Credentials:
 
         Takes as long for an account that does not exist as for one that does.
         """
-        stored = None
-        if account_id is not None:
-            with self._database.reading() as connection:
-                stored = connection.scalar(_hash_of(account_id))
+        with self._database.reading() as connection:
+            stored = connection.scalar(_hash_of(account_id or NOBODY))
         try:
             self._hasher.verify(stored or self._nobodys, password)
         except (Argon2Error, InvalidHashError):

@@ -6,12 +6,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from argon2 import PasswordHasher
 from falcon.testing import Result
 
 from domain.account import Role
 from infrastructure import sessions
 from infrastructure.credentials import InvalidToken
 from tests.api.answers import is_problem
+from tests.infrastructure.event_store.records import counted_statements
 from tests.shop import PASSWORD, Client, Shop, done
 
 NEW_PASSWORD = "a much longer password"
@@ -70,6 +72,32 @@ def test_a_login_that_fails_does_not_say_why(shop: Shop, at_once: None) -> None:
     for answer in answers:
         is_problem(answer, 401, "unauthorized")
     assert len({(answer.json["title"], answer.json["detail"]) for answer in answers}) == 1
+
+
+def test_an_unknown_email_takes_as_much_work_as_a_wrong_password(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many statements, as many hashes: the clock does not tell one from the other."""
+    _, email = _person(shop)
+    _log_in(shop, "nobody@shop.example")
+    hashed, verify = list[str](), PasswordHasher.verify
+    told = []
+
+    def counted(self: PasswordHasher, hash: str, password: str) -> bool:
+        hashed.append(hash)
+        return bool(verify(self, hash, password))
+
+    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    for one in (email, "nobody@shop.example"):
+        hashed.clear()
+        with counted_statements() as statements:
+            is_problem(_log_in(shop, one, "not the password"), 401, "unauthorized")
+        told.append(
+            (list(statements), [hash.rpartition("$")[0].rpartition("$")[0] for hash in hashed])
+        )
+
+    assert told[0] == told[1]
+    assert len(told[0][1]) == 1
 
 
 def test_a_refresh_token_is_good_once(shop: Shop) -> None:
