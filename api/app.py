@@ -26,7 +26,9 @@ from api import (
 )
 from api.gate import Forbidden, Gate, NoSuchThing, TooLarge, WrongMediaType
 from api.headers import EXPOSED, AnswerHeaders
+from api.observing import Observer
 from api.operation import Operation, bound
+from api.pressure import Overloaded, Pressure
 from api.resource import Resource
 from api.validation import FieldError, InvalidFields, Unreadable
 from commands.execution import Conflict
@@ -90,6 +92,7 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/assignments": tickets.Assignments,
     "/livez": health.Live,
     "/readyz": health.Ready,
+    "/metrics": health.Numbers,
     "/openapi.json": docs.OpenApi,
     "/docs": docs.Docs,
     "/docs/static/{name}": docs.Static,
@@ -120,6 +123,7 @@ PROBLEM: dict[type[Exception], str] = {
     TimeoutError: "unavailable",
     CommitUnknown: "unavailable",
     CommitLost: "unavailable",
+    Overloaded: "overloaded",
     Exception: "internal",
 }
 """What goes wrong inside, and what it is called outside (see api/problems.py)."""
@@ -153,10 +157,10 @@ def create_app(runtime: Runtime) -> falcon.App[Any, Any]:
 def _middleware(runtime: Runtime) -> list[Any]:
     """The first is the outermost."""
     settings = runtime.settings
-    outer: list[Any] = [AnswerHeaders(settings)]
+    outer: list[Any] = [Observer(runtime.metrics), AnswerHeaders(settings)]
     if settings.cors_origins:
         outer.append(falcon.CORSMiddleware(settings.cors_origins, EXPOSED))
-    return [*outer, Gate(runtime)]
+    return [*outer, Pressure(), Gate(runtime)]
 
 
 def operations() -> list[Operation]:

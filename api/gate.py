@@ -17,6 +17,7 @@ from api import callers
 from api.operation import Operation, Scope
 from api.validation import InvalidFields, Unreadable, from_json, from_query, unknown
 from commands.kernel import Command
+from infrastructure import logs
 from infrastructure.access_tokens import InvalidAccess
 from infrastructure.ids import uuid7
 from infrastructure.rate_limits import Passage
@@ -58,6 +59,7 @@ class Gate:
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         asked = req.get_header("X-Request-Id") or ""
         req.context.request_id = asked if _SANE_ID.match(asked) else str(uuid7())
+        logs.request_id.set(req.context.request_id)
         req.context.actor = req.context.passage = None
         resp.set_header("X-Request-Id", req.context.request_id)
 

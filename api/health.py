@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from hmac import compare_digest
 
 import falcon
 import msgspec
 
 from api.operation import operation
 from api.resource import Resource
+from infrastructure import metrics
+from infrastructure.access_tokens import InvalidAccess
 
 READY_SECONDS = 1.5
 PROBE_SECONDS = 1.0
@@ -55,6 +58,20 @@ class Ready(Resource):
         if (redis := self.runtime.redis) is not None:
             probes["redis"] = redis.ping
         return probes
+
+
+class Numbers(Resource):
+    @operation(None, returns=str, media_type=metrics.CONTENT_TYPE, budget="")
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Give Prometheus its numbers. With METRICS_TOKEN set, for its bearer only."""
+        token = self.runtime.settings.metrics_token
+        if token is not None and not compare_digest(
+            (req.auth or "").encode(), f"Bearer {token}".encode()
+        ):
+            raise InvalidAccess("the numbers are for the bearer of METRICS_TOKEN")
+        resp.data = self.runtime.metrics.exposed()
+        resp.content_type = metrics.CONTENT_TYPE
+        resp.set_header("Cache-Control", "no-store")
 
 
 def _within(seconds: float, probes: dict[str, Callable[[], object]]) -> dict[str, str]:

@@ -136,6 +136,13 @@ KINDS = {
             "was done unless a retry with the same Idempotency-Key says otherwise.",
         ),
         Kind(
+            "overloaded",
+            503,
+            "Too much to do",
+            "More requests came than the service has threads for, and this one waited too long "
+            "for one. Nothing of it was done. Slow down and try again after `Retry-After`.",
+        ),
+        Kind(
             "internal",
             500,
             "A mistake of ours",

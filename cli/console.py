@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 from rich.console import Console
@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from api.validation import InvalidFields
 from domain.kernel import Refused
+from infrastructure import logs
 from infrastructure.event_store.checks import Unfit
 from infrastructure.event_store.keyring import WrongMasterKey
 from infrastructure.migrations import MigrationLocked
@@ -27,16 +28,16 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 WRONG_SETTING = 2
 
 
-def settings() -> Settings:
-    """The settings, or one line for each that is wrong and exit code 2."""
+def settings(log_to: TextIO = sys.stderr) -> Settings:
+    """The settings, or one line for each that is wrong and exit code 2.
+
+    A service logs to its standard output; commands keep that for what was asked.
+    """
     try:
         found = Settings.read()
     except WrongSetting as wrong:
         _refuse(wrong)
-    logging.basicConfig(
-        level=found.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logs.configure(found, log_to)
     return found
 
 
@@ -66,3 +67,18 @@ def _refuse(wrong: WrongSetting) -> NoReturn:
 def fail(message: str) -> click.ClickException:
     """Raise it: the message on stderr, exit code 1."""
     return click.ClickException(message)
+
+
+def say(found: Settings, message: str) -> None:
+    """What a service has to say when it starts: for people, or a line among those it logs."""
+    if found.log_format == "json":
+        logging.getLogger("mechanic-shop").info(message)
+    else:
+        out.print(message, markup=False)
+
+
+def warn(found: Settings, message: str) -> None:
+    if found.log_format == "json":
+        logging.getLogger("mechanic-shop").warning(message)
+    else:
+        err.print(f"WARNING: {message}", markup=False)

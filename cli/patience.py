@@ -1,15 +1,34 @@
-"""How long the HTTP server waits for a client."""
+"""How long the HTTP server waits for a client, and a client for the server."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from threading import get_ident
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from gunicorn.workers.gthread import ThreadWorker
+
+from api.pressure import waited_seconds
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Threads(ThreadPoolExecutor):
+    """Tells each request how long it waited for its thread."""
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        queued = time.monotonic()
+
+        def run() -> T:
+            waited_seconds.set(time.monotonic() - queued)
+            return function(*args, **kwargs)
+
+        return super().submit(run)
 
 
 class PatientWorker(ThreadWorker):
@@ -19,6 +38,9 @@ class PatientWorker(ThreadWorker):
     From when a thread takes it a request has REQUEST_SECONDS to arrive and be answered; then its
     connection is closed under the thread that reads it. Sending the answer is not limited.
     """
+
+    def get_thread_pool(self) -> Threads:
+        return Threads(self.cfg.threads)
 
     def init_process(self) -> None:
         self._waiting: dict[int, tuple[float, Any]] = {}

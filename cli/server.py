@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+from prometheus_client.multiprocess import mark_process_dead
 
 from api.app import create_app
 from cli.patience import PatientWorker
+from infrastructure import metrics
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
 
@@ -15,6 +21,15 @@ GRACE_SECONDS = 20
 KEEPALIVE_SECONDS = 15
 LINE_MAX_BYTES = HEADER_MAX_BYTES = 8190
 HEADERS_MAX = 100
+
+
+class Log(Logger):
+    """What gunicorn has to say goes where everything else goes."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class Server(BaseApplication):
@@ -31,6 +46,7 @@ class Server(BaseApplication):
             bind=f"{settings.host}:{settings.port}",
             workers=1 if settings.embedded else settings.web_concurrency,
             worker_class=PatientWorker,
+            logger_class=f"{__name__}.{Log.__name__}",
             threads=settings.web_threads,
             graceful_timeout=GRACE_SECONDS,
             keepalive=KEEPALIVE_SECONDS,
@@ -40,7 +56,10 @@ class Server(BaseApplication):
             # Who is trusted to forward is our own setting (api/callers.py).
             forwarded_allow_ips="",
             loglevel=settings.log_level.lower(),
+            on_starting=_share_metrics,
             worker_exit=self._exit,
+            child_exit=_forget_process,
+            on_exit=_drop_metrics,
             # Answers come from this program alone; the version of the server is nobody's business.
             proc_name="mechanic-shop",
             # It would lie in the home directory, where the next server takes it away.
@@ -58,3 +77,16 @@ class Server(BaseApplication):
     def _exit(self, server: object, worker: object) -> None:
         if self._runtime is not None:
             self._runtime.close()
+
+
+def _share_metrics(_: object) -> None:
+    """In the first process, before any is forked: a place where all of them count."""
+    os.environ[metrics.DIRECTORY] = mkdtemp(prefix="mechanic-shop-metrics-")
+
+
+def _forget_process(_: object, worker: Any) -> None:
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def _drop_metrics(_: object) -> None:
+    rmtree(os.environ.pop(metrics.DIRECTORY), ignore_errors=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 
 import click
 
@@ -22,15 +23,15 @@ ADMIN_EMAIL = "admin@shop.example"
 @click.command()
 def serve() -> None:
     """Serve the API; without DATABASE_URL the whole shop in this one process."""
-    settings = console.settings()
+    settings = console.settings(sys.stdout)
     if settings.embedded and settings.web_concurrency > 1:
-        console.err.print("WEB_CONCURRENCY is ignored: embedded mode is one process")
+        console.warn(settings, "WEB_CONCURRENCY is ignored: embedded mode is one process")
     with console.runtime(settings) as runtime:
         if settings.embedded:
             _first_start(runtime)
         _must_be_fit(runtime)
         url = f"http://{settings.host}:{settings.port}"
-        console.out.print(f"{settings.shop_name} at {url}  (docs: {url}/docs)", markup=False)
+        console.say(settings, f"{settings.shop_name} at {url}  (docs: {url}/docs)")
     # Gunicorn reads this one by itself, on import, and fails over what is not a number.
     os.environ.pop("WEB_CONCURRENCY", None)
     from cli.server import Server
@@ -41,12 +42,12 @@ def serve() -> None:
 @click.command()
 def worker() -> None:
     """Build the views from the events, in the background."""
-    settings = console.settings()
+    settings = console.settings(sys.stdout)
     with console.runtime(settings) as runtime:
         if settings.embedded:
             raise console.fail("embedded mode needs no worker: `mechanic-shop serve` does it all")
         _must_be_fit(runtime)
-        console.out.print("worker: following the events")
+        console.say(settings, "worker: following the events")
         background.run(runtime)
 
 
@@ -61,7 +62,7 @@ def migrate() -> None:
 def _must_be_fit(runtime: Runtime) -> None:
     """Raises `Unfit`, and `WrongMasterKey` before a wrong one can do harm."""
     for warning in check(runtime.database):
-        console.err.print(f"WARNING: {warning}", markup=False)
+        console.warn(runtime.settings, warning)
     runtime.keyring.claim_id("", "")
     runtime.generations.live()
 

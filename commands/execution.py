@@ -54,16 +54,18 @@ def execute(
     store: Store,
     clock: Callable[[], datetime],
     sleep: Callable[[float], None] = time.sleep,
+    retried: Callable[[], object] = lambda: None,
 ) -> Receipt:
     """Carry out a command: one transaction, made again from the start after a lost race.
 
     Raises `Refused` (and its kinds) when a rule says no, `KeyReused`, and `Conflict` after
     ATTEMPTS_MAX lost races. A refusal under an idempotency key is an answer and is committed
-    with the key, so that a retry hears the same.
+    with the key, so that a retry hears the same. `retried` hears of each lost race.
     """
     contended: list[UUID] = []
     for attempt in range(ATTEMPTS_MAX):
         if attempt:
+            retried()
             ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * 2**attempt)
             sleep(random.uniform(0, ceiling))
         try:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pymysql.constants import CLIENT, FIELD_TYPE
 from pymysql.converters import conversions
@@ -26,6 +26,19 @@ class Write(NamedTuple):
     statement: str
     parameters: Any
     rowcount: int
+
+
+class Count(Protocol):
+    def labels(self, *names: str) -> Any: ...
+
+
+class Use(Protocol):
+    """Who wants to know what is in use."""
+
+    @property
+    def connections(self) -> Count: ...
+
+    def snapshot(self) -> AbstractContextManager[None]: ...
 
 
 class CommitLost(Exception):
@@ -54,6 +67,7 @@ class Database:
         *,
         pool_size: int = 8,
         statement_timeout_seconds: int | None = STATEMENT_TIMEOUT_SECONDS,
+        use: Use | None = None,
     ) -> None:
         self.url = make_url(url)
         self.is_mysql = self.url.get_backend_name() in ("mysql", "mariadb")
@@ -62,6 +76,12 @@ class Database:
         self._written = ContextVar[list[Write]]("written")
         self._reads = self._engine(pool_size, autocommit=True)
         self._writes = self._engine(pool_size, autocommit=False)
+        self._use = use
+        if use is not None:
+            for pool, engine in (("reads", self._reads), ("writes", self._writes)):
+                gauge = use.connections.labels(pool)
+                event.listen(engine, "checkout", lambda *_, gauge=gauge: gauge.inc())
+                event.listen(engine, "checkin", lambda *_, gauge=gauge: gauge.dec())
 
     def _engine(self, pool_size: int, *, autocommit: bool) -> Engine:
         options: dict[str, Any] = dict(
@@ -127,7 +147,8 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Every read inside sees the database as it was at one moment."""
-        with self._reads.connect() as connection:
+        held = self._use.snapshot() if self._use else nullcontext()
+        with held, self._reads.connect() as connection:
             for statement in _MYSQL_SNAPSHOT if self.is_mysql else ("BEGIN",):
                 connection.exec_driver_sql(statement)
             token = self._current.set(connection)

@@ -38,6 +38,7 @@ from infrastructure.event_store.mapper import EventMapper
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
 from infrastructure.ids import uuid7
+from infrastructure.metrics import Metrics
 from infrastructure.queue import Nudge
 from infrastructure.rate_counters import Counter, LocalCounter, RedisCounter
 from infrastructure.rate_limits import RateLimits
@@ -76,11 +77,15 @@ class Runtime:
     sessions: Sessions
     rate_limits: RateLimits
     nudge: Callable[[], object]
+    metrics: Metrics
     clock: Callable[[], datetime]
 
     def execute(self, command: Command, context: Context) -> Receipt:
         """Carry out a command, and let the views know. Raises what `execution.execute` does."""
-        receipt = execution.execute(command, context, store=self.store, clock=self.clock)
+        with self.metrics.command(command) as retried:
+            receipt = execution.execute(
+                command, context, store=self.store, clock=self.clock, retried=retried
+            )
         if receipt.commit_id is not None:
             self.nudge()
         return receipt
@@ -119,7 +124,8 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     """Connects lazily: nothing is reached before the first use."""
     settings = settings.with_secrets()
     url = settings.database_url or f"sqlite:///{settings.data_dir / 'shop.db'}"
-    database = Database(url, pool_size=settings.web_threads + 2)
+    metrics = Metrics()
+    database = Database(url, pool_size=settings.web_threads + 2, use=metrics)
     redis = _redis(settings.redis_url) if settings.redis_url else None
     keyring = KeyRing(database, settings.master_keys)
     mapper = EventMapper(keyring)
@@ -154,6 +160,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         sessions=Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock)),
         rate_limits=RateLimits(settings, counter, keyring.digest),
         nudge=Nudge(link) if link is not None else background.wake,
+        metrics=metrics,
         clock=clock,
     )
 

@@ -22,6 +22,7 @@ Network = IPv4Network | IPv6Network
 SECRET_LENGTH_MIN = 32
 SECRET_DIFFERENT_MIN = 8
 PASSWORD_LENGTH_MIN = 12
+METRICS_TOKEN_LENGTH_MIN = 16
 MASTER_KEY_BYTES = 32
 WELL_KNOWN = ("change", "default", "example", "password", "secret", "your-", "your_")
 """Parts of the keys that stand in other people's examples."""
@@ -120,6 +121,12 @@ def jwt_key(value: str) -> str:
         raise ValueError(f"expected {SECRET_LENGTH_MIN} characters or more")
     if any(part in value.lower() for part in WELL_KNOWN) or _repeats(value):
         raise ValueError("expected a random key, not one that can be guessed")
+    return value
+
+
+def metrics_token(value: str) -> str:
+    if len(value) < METRICS_TOKEN_LENGTH_MIN:
+        raise ValueError(f"expected {METRICS_TOKEN_LENGTH_MIN} characters or more")
     return value
 
 

@@ -120,6 +120,17 @@ class Settings:
         values.one_of("DEBUG", "INFO", "WARNING", "ERROR"),
         "INFO",
     )
+    log_format: str = _setting(
+        "json: an object a line; text: for people; not given: text in embedded mode, else json.",
+        values.one_of("json", "text"),
+        "json",
+    )
+    metrics_token: str | None = _setting(
+        "Bearer token that `GET /metrics` asks for, 16 characters or more; not given: none.",
+        values.metrics_token,
+        None,
+        secret=True,
+    )
     rate_limit_enabled: bool = _setting(
         "Whether clients that ask too much are turned away: 1 or 0.", values.switch, True
     )
@@ -203,6 +214,7 @@ class Settings:
         if wrong:
             raise WrongSetting(*wrong)
         good.setdefault("demo", "DATABASE_URL" not in given)
+        good.setdefault("log_format", "json" if "DATABASE_URL" in given else "text")
         return cls(**good)
 
 
