@@ -8,6 +8,7 @@ from typing import Any
 
 import falcon
 
+from infrastructure import logs
 from infrastructure.metrics import Metrics
 
 UNMATCHED = "(none)"
@@ -47,3 +48,4 @@ class Observer:
                     actor_id=actor.account_id if actor else None,
                 ),
             )
+        logs.request_id.set(None)

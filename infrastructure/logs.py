@@ -33,11 +33,11 @@ class RequestId(logging.Filter):
 
 
 def configure(settings: Settings, stream: TextIO) -> None:
-    """Everything that is logged in this process goes to that stream from now on."""
+    """Everything that is logged in this process goes to that stream. Once."""
     handler = logging.StreamHandler(stream)
     handler.addFilter(RequestId())
     handler.setFormatter(_formatter(settings.log_format))
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    logging.basicConfig(level=settings.log_level, handlers=[handler])
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 
