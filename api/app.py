@@ -160,7 +160,7 @@ def _middleware(runtime: Runtime) -> list[Any]:
     outer: list[Any] = [Observer(runtime.metrics), AnswerHeaders(settings)]
     if settings.cors_origins:
         outer.append(falcon.CORSMiddleware(settings.cors_origins, EXPOSED))
-    return [*outer, Pressure(), Gate(runtime)]
+    return [*outer, Gate(runtime), Pressure()]
 
 
 def operations() -> list[Operation]:

@@ -61,7 +61,7 @@ class Ready(Resource):
 
 
 class Numbers(Resource):
-    @operation(None, returns=str, media_type=metrics.CONTENT_TYPE, budget="")
+    @operation(None, budget="", media_type="text/plain", statuses=(401,))
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Give Prometheus its numbers. With METRICS_TOKEN set, for its bearer only."""
         token = self.runtime.settings.metrics_token

@@ -23,7 +23,7 @@ class Overloaded(Exception):
 
 
 class Pressure:
-    """Middleware before the gate."""
+    """Middleware behind the gate: it refuses before the gate looks at who asks."""
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         if waited_seconds.get() > WAITED_SECONDS_MAX and req.path not in NEVER_REFUSED:

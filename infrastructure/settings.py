@@ -123,7 +123,7 @@ class Settings:
     log_format: str = _setting(
         "json: an object a line; text: for people; not given: text in embedded mode, else json.",
         values.one_of("json", "text"),
-        "json",
+        "text",
     )
     metrics_token: str | None = _setting(
         "Bearer token that `GET /metrics` asks for, 16 characters or more; not given: none.",

@@ -48,6 +48,7 @@ def test_every_operation_but_the_public_ones_wants_a_token(
         "/readyz",
         "/openapi.json",
         "/docs",
+        "/metrics",
         "/docs/static/{name}",
         "/docs/problems",
         "/docs/problems/{slug}",

@@ -10,7 +10,7 @@ from threading import Event
 import httpx
 
 from api.pressure import waited_seconds
-from cli.server import Threads
+from cli.patience import Threads
 from tests.servers import MariaDB
 from tests.service import Api
 from tests.shop import prepare_url
