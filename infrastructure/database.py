@@ -18,6 +18,7 @@ STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_WAIT_SECONDS = 5
 POOL_WAIT_SECONDS = 5
 CONNECTION_AGE_MAX_SECONDS = 3600
+CONCATENATED_MAX = 16 << 20
 
 
 class Write(NamedTuple):
@@ -215,6 +216,8 @@ class Database:
 _MYSQL_SESSION = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, time_zone = '+00:00', "
+    # The feed is read as one value (feed.py); no more than this, or than a packet holds.
+    f"group_concat_max_len = {CONCATENATED_MAX}, "
     # What does not fit must be an error, never a silently shortened value.
     "sql_mode = CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_ALL_TABLES')",
 )

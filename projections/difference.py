@@ -1,15 +1,15 @@
 """What a batch of events changes in the read model, and how it is written: one statement
-per table, whatever the number of events."""
+per table, whatever the number of events (the driver cuts those of more than a megabyte)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Executable, Table, bindparam, delete, text, tuple_
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Connection, Dialect, Table, delete, tuple_
 
 from projections.kernel import Row
 from projections.tables import tables
@@ -20,13 +20,18 @@ Keyed = dict[tuple[str, Key], dict[str, Any]]
 
 
 @cache
-def _key_columns(table: str) -> tuple[str, ...]:
-    return tuple(column.name for column in tables(0)[table].primary_key)
+def _key(table: str) -> Callable[[Mapping[str, Any]], Key]:
+    """Takes the primary key out of a row of that table."""
+    match [column.name for column in tables(0)[table].primary_key]:
+        case [only]:
+            return lambda row: (row[only],)
+        case names:
+            return itemgetter(*names)
 
 
 def keyed(rows: Iterable[Row]) -> Keyed:
     """Rows by table and primary key."""
-    return {(name, tuple(row[c] for c in _key_columns(name))): row for name, row in rows}
+    return {(name, _key(name)(row)): row for name, row in rows}
 
 
 class Difference:
@@ -63,12 +68,12 @@ class Difference:
                     sums[n] += sign * row[column]
 
     def write(self, connection: Connection, generation: int) -> None:
-        where, dialect = tables(generation), connection.dialect.name
+        where = tables(generation)
         for name, keys in self.deletes.items():
             table = where[name]
             connection.execute(delete(table).where(tuple_(*table.primary_key).in_(keys)))
         for name, rows in self.upserts.items():
-            connection.execute(upsert(where[name], dialect), rows)
+            upsert(connection, where[name], rows)
         for total in TOTALS:
             deltas = [
                 dict(zip(total.by, group, strict=True)) | dict(zip(total.sums, sums, strict=True))
@@ -77,7 +82,7 @@ class Difference:
             ]
             if deltas:
                 table = where[total.table]
-                connection.execute(upsert(table, dialect, add=True), deltas)
+                upsert(connection, table, deltas, add=True)
                 # A sum over nothing is no row, as in GROUP BY, whatever the batches were.
                 nothing = [table.c[name] == 0 for name in total.sums]
                 groups = [tuple(delta[name] for name in total.by) for delta in deltas]
@@ -85,22 +90,45 @@ class Difference:
                 connection.execute(delete(table).where(among, *nothing))
 
 
-@cache
-def upsert(table: Table, dialect: str, *, add: bool = False) -> Executable:
+def upsert(
+    connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]], *, add: bool = False
+) -> None:
     """Insert rows; where the key is there already, overwrite the rest, or add to it."""
-    rest = [column.name for column in table.columns if not column.primary_key]
-    if dialect == "sqlite":
-        insert = sqlite.insert(table)
-        given = {name: insert.excluded[name] for name in rest}
-        new = {name: table.c[name] + given[name] if add else given[name] for name in rest}
-        return insert.on_conflict_do_update(list(table.primary_key), set_=new)
-    # Written out, because the driver sends many rows as one statement only in this spelling:
-    # the row alias that SQLAlchemy uses on MySQL would make it one statement for each row.
+    write = _upsert(table, connection.dialect, add)
+    connection.exec_driver_sql(write.statement, [write.values(row) for row in rows])
+
+
+class _Upsert(NamedTuple):
+    statement: str
+    columns: list[tuple[str, Callable[[Any], Any] | None]]
+    """Names, and what makes their values ready for the driver."""
+
+    def values(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(
+            [row[name] if ready is None else ready(row[name]) for name, ready in self.columns]
+        )
+
+
+@cache
+def _upsert(table: Table, dialect: Dialect, add: bool) -> _Upsert:
+    """Written out, and given to the driver as it is: SQLAlchemy's way from a row to the
+    driver's parameters costs more than the fold that made the row."""
     names = [column.name for column in table.columns]
-    kept = [f"{name} = {f'{name} + ' if add else ''}VALUES({name})" for name in rest]
-    statement = text(
+    keys = [column.name for column in table.primary_key]
+    if dialect.name == "sqlite":
+        mark, new, conflict = "?", "excluded.{}", f"CONFLICT ({', '.join(keys)}) DO UPDATE SET"
+    else:
+        # In this spelling alone the driver sends many rows as one statement.
+        mark, new, conflict = "%s", "VALUES({})", "DUPLICATE KEY UPDATE"
+    kept = [
+        f"{name} = {f'{name} + ' if add else ''}{new.format(name)}"
+        for name in names
+        if name not in keys
+    ]
+    statement = (
         f"INSERT INTO {table.name} ({', '.join(names)}) "  # noqa: S608 (names of our own)
-        f"VALUES ({', '.join(f':{name}' for name in names)}) "
-        f"ON DUPLICATE KEY UPDATE {', '.join(kept)}"
+        f"VALUES ({', '.join([mark] * len(names))}) ON {conflict} {', '.join(kept)}"
     )
-    return statement.bindparams(*(bindparam(c.name, type_=c.type) for c in table.columns))
+    types = [column.type.dialect_impl(dialect) for column in table.columns]
+    ready = [each.bind_processor(dialect) for each in types]
+    return _Upsert(statement, list(zip(names, ready, strict=True)))

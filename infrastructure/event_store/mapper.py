@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any, get_args, get_type_hints
+from typing import Any, Protocol, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -32,10 +32,23 @@ from infrastructure.event_store.upcasters import UPCASTERS, Upcasters
 _encode = msgspec.json.Encoder().encode
 
 
+class Stored(Protocol):
+    """What a stored event must tell to be decoded."""
+
+    @property
+    def originator_id(self) -> UUID | str: ...
+    @property
+    def originator_version(self) -> int: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def state(self) -> bytes: ...
+
+
 class UndecodableEvent(Exception):
     """Stored bytes that make no event; the log goes on, this stream cannot."""
 
-    def __init__(self, stored: StoredEvent, why: object) -> None:
+    def __init__(self, stored: Stored, why: object) -> None:
         self.topic, self.version = stored.topic, stored.originator_version
         self.id = stored.originator_id
         super().__init__(f"cannot read {self.topic}, version {self.version} of {self.id}: {why}")
@@ -84,18 +97,17 @@ class EventMapper(Mapper[UUID]):
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         return self.to_domain_events([stored_event])[0]
 
-    def to_domain_events(self, stored: Sequence[StoredEvent]) -> list[Recorded[Any]]:
+    def to_domain_events(self, stored: Sequence[Stored]) -> list[Recorded[Any]]:
         """Looks keys up once, and only if there is something to open.
 
         Raises `UndecodableEvent` for the first one that cannot be read.
         """
         events = [self._decoded(each) for each in stored]
-        subjects = {each.originator_id for each in events if self._is_personal(each)}
-        if not subjects:
-            return events
-        keys = self._keyring.keys_of(subjects)
-        pairs = zip(stored, events, strict=True)
-        return [self._opened(each, recorded, keys) for each, recorded in pairs]
+        sealed = [n for n, recorded in enumerate(events) if self._is_personal(recorded)]
+        keys = self._keyring.keys_of({events[n].originator_id for n in sealed})
+        for n in sealed:
+            events[n] = self._opened(stored[n], events[n], keys)
+        return events
 
     def seal_state(self, aggregate: Aggregate[Any]) -> bytes:
         """A snapshot: what the aggregate knows, without what it has just emitted."""
@@ -147,7 +159,7 @@ class EventMapper(Mapper[UUID]):
             recorded_at=recorded.recorded_at,
         )
 
-    def _decoded(self, stored: StoredEvent) -> Recorded[Any]:
+    def _decoded(self, stored: Stored) -> Recorded[Any]:
         retired = stored.topic in self._upcasters
         try:
             state = self._upcast(stored.state) if retired else stored.state
@@ -168,10 +180,8 @@ class EventMapper(Mapper[UUID]):
         return _encode(record)
 
     def _opened(
-        self, stored: StoredEvent, recorded: Recorded[Any], keys: dict[UUID, bytes]
+        self, stored: Stored, recorded: Recorded[Any], keys: dict[UUID, bytes]
     ) -> Recorded[Any]:
-        if not self._is_personal(recorded):
-            return recorded
         id, event = recorded.originator_id, recorded.event
         try:
             place = event_place(id, recorded.originator_version)

@@ -134,18 +134,19 @@ def test_a_batch_costs_as_many_statements_whatever_it_holds(
 
     def cost(streams: range) -> tuple[int, int]:
         for n in streams:
-            events: list[Event] = [b.item_added(), b.received()]
-            record(runtime.store, {UUID(int=1000 + n): events})
+            item: list[Event] = [b.item_added(), b.received()]
+            ticket: list[Event] = [b.ticket_opened(), b.mechanic_assigned(), b.labor_added()]
+            record(runtime.store, {UUID(int=10_000 + n): item, UUID(int=20_000 + n): ticket})
         while runtime.sequencer.step():
             continue
         told: list[str] = []
         before = asked()
         with statements(runtime.database, told.append):
-            assert runtime.runner.step(1) == 2 * len(streams)
+            assert runtime.runner.step(1) == 5 * len(streams)
         return len(told), asked() - before
 
     cost(range(1))  # connections are made, types looked up
-    few, many = cost(range(1, 6)), cost(range(6, 206))
+    few, many = cost(range(1, 3)), cost(range(3, 103))
 
     assert few == many
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
+import msgspec
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from infrastructure.database import Database
 from infrastructure.event_store.feed import Feed
@@ -43,7 +47,7 @@ def test_a_reader_goes_from_position_to_position(database: Database, feed: Feed)
     assert feed.position_of(A, 2) == 3
     assert [(e.position, e.originator_id) for e in feed.read(0, 2)] == [(1, A), (2, B)]
     (last,) = feed.read(2, 2)
-    assert vars(last) == dict(
+    assert msgspec.structs.asdict(last) == dict(
         position=3,
         originator_id=A,
         originator_version=2,
@@ -81,6 +85,55 @@ def test_what_cannot_be_decoded_can_still_be_read(
     assert len(feed.decode([good])) == 1
     with pytest.raises(UndecodableEvent):
         feed.decode([bad])
+
+
+def damage(database: Database, id: UUID, **values: Any) -> None:
+    with database.transaction() as connection:
+        connection.execute(update(events).where(events.c.originator_id == id).values(values))
+
+
+@pytest.mark.parametrize("topic", ['with "quotes"', "a\\", "\n", 'in","]], "\\u0000'])
+def test_a_damaged_topic_is_read_as_it_is(database: Database, feed: Feed, topic: str) -> None:
+    commit(database, *stored(A, 1), *stored(B, 1))
+    Sequencer(database).step()
+    damage(database, A, topic=topic)
+
+    assert [entry.topic for entry in feed.read(0, 10)] == [topic, "ticket.opened"]
+
+
+def test_more_than_the_server_gives_as_one_value_is_read_all_the_same(
+    database: Database, feed: Feed
+) -> None:
+    """What is missing may be states alone, or places as well."""
+    commit(database, *stored(A, *range(1, 301)))
+    Sequencer(database).step()
+    damage(database, A, state=b"x" * 200)
+
+    for limit in (14, 300):
+        with database.reading() as connection:
+            if database.is_mysql:
+                connection.exec_driver_sql("SET SESSION group_concat_max_len = 2000")
+            cut = [(entry.position, entry.state) for entry in feed.read(0, limit)]
+
+        assert cut == [(n, b"x" * 200) for n in range(1, limit + 1)]
+
+
+@on_mysql
+def test_a_batch_of_the_feed_comes_as_one_row(database: Database, feed: Feed) -> None:
+    """The driver reads rows in Python, which was the greater part of reading the feed."""
+    commit(database, *stored(A, *range(1, 301)))
+    Sequencer(database).step()
+    asked: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: object) -> None:
+        asked.append(statement)
+
+    event.listen(database._reads, "before_cursor_execute", note)
+    assert len(feed.read(0, 1000)) == 300
+    event.remove(database._reads, "before_cursor_execute", note)
+
+    (only,) = asked
+    assert "GROUP_CONCAT" in only
 
 
 @on_mysql
