@@ -110,7 +110,7 @@ def test_more_than_the_server_gives_as_one_value_is_read_all_the_same(
     damage(database, A, state=b"x" * 200)
 
     for limit in (14, 300):
-        with database.reading() as connection:
+        with database.snapshot() as connection:
             if database.is_mysql:
                 connection.exec_driver_sql("SET SESSION group_concat_max_len = 2000")
             cut = [(entry.position, entry.state) for entry in feed.read(0, limit)]
