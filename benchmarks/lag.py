@@ -104,10 +104,8 @@ class SequencerAlone(Advance):
     def __init__(self, runtime: Runtime) -> None:
         self._sequencer = runtime.sequencer
 
-    def __call__(self, *, seconds: float = 0, stopping: Callable[[], bool] = lambda: False) -> bool:
-        while not stopping() and self._sequencer.step():
-            continue
-        return False
+    def fold(self) -> int:
+        return 0
 
 
 def _observe(

@@ -125,7 +125,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     settings = settings.with_secrets()
     url = settings.database_url or f"sqlite:///{settings.data_dir / 'shop.db'}"
     metrics = Metrics()
-    database = Database(url, pool_size=settings.web_threads + 2, use=metrics)
+    database = Database(url, pool_size=settings.web_threads + 3, use=metrics)
     redis = _redis(settings.redis_url) if settings.redis_url else None
     keyring = KeyRing(database, settings.master_keys)
     mapper = EventMapper(keyring)

@@ -62,7 +62,7 @@ class Runner:
         self._clock = clock
 
     def step(self, generation: int, limit: int = BATCH_MAX) -> int:
-        """Fold one batch; return how many events it held.
+        """Fold one batch; return how many events it held, fewer than `limit` at the end.
 
         What cannot be shown at all is sought by halves, so that it parks one stream and holds
         up no other.
@@ -70,9 +70,10 @@ class Runner:
         try:
             return self._step(generation, limit)
         except Unshowable as fault:
-            if limit > 1:
-                return self.step(generation, limit // 2)
-            return self._step(generation, 1, fault)
+            if limit == 1:
+                return self._step(generation, 1, fault)
+            half = limit // 2
+            return self.step(generation, half) + self.step(generation, limit - half)
 
     def _step(self, generation: int, limit: int, fault: Unshowable | None = None) -> int:
         with self._connections.transaction() as connection:

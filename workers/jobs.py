@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from infrastructure.runtime import Runtime
+
+class Attend(Protocol):
+    def __call__(self, *, stopping: Callable[[], bool]) -> bool: ...
 
 
 @dataclass
 class Here:
-    """What this process lends its jobs; `busy` while one of them talks to the database."""
+    """What this process lends its jobs; `busy` while one of them runs."""
 
-    runtime: Runtime
+    attend: Attend
+    nudge: Callable[[], object]
     stopping: Callable[[], bool]
     busy: bool = False
 
@@ -27,19 +31,20 @@ def use(here: Here) -> None:
 
 
 def advance() -> bool:
-    """Bring the views up to date; return whether there was more than one stretch of it.
+    """See to it that the views move; return whether there was more than one stretch of it.
 
-    The job carries no event: it is only a nudge. What is new, the sequencer and the runner
-    ask the database; how far they got, they write beside the rows. With more to do it
-    enqueues itself again, so that one job never keeps the worker from being asked to stop.
+    The job carries no event: it is only a nudge, and wakes the threads that ask the database
+    what is new. It stays while commits keep coming: the next nudge then waits on the queue,
+    and whoever commits sends no other. With more to do it enqueues itself again, so that one
+    job never keeps the worker from what else there is.
     """
     if _here is None:
         raise RuntimeError("jobs run in `mechanic-shop worker`, which gives them their runtime")
     _here.busy = True
     try:
-        more = _here.runtime.advance(stopping=_here.stopping)
+        more = _here.attend(stopping=_here.stopping)
     finally:
         _here.busy = False
     if more:
-        _here.runtime.nudge()
+        _here.nudge()
     return more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 from threading import Event
 
 from redis import Redis
@@ -19,6 +20,7 @@ from workers import jobs
 
 REDIS_PAUSE_SECONDS = 2.0
 LISTEN_SECONDS = 3
+SWITCH_SECONDS = 0.0005
 SILENCE_SECONDS_MAX = 5
 """How long a worker believes in a Redis that says nothing."""
 
@@ -54,7 +56,8 @@ def run(runtime: Runtime) -> None:
     if runtime.settings.redis_url is None:
         raise ValueError("embedded mode needs no worker: `mechanic-shop serve` does it all")
     stopping = Event()
-    here = jobs.Here(runtime, stopping.is_set)
+    views = BackgroundAdvance(runtime.advance)
+    here = jobs.Here(views.attend, runtime.nudge, stopping.is_set)
 
     def stop(*_: object) -> None:
         asked_before = stopping.is_set()
@@ -65,9 +68,10 @@ def run(runtime: Runtime) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     jobs.use(here)
-    clock = BackgroundAdvance(runtime.advance)
+    # A batch of the views must not keep the sequencer from its turn for long.
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        clock.start()
+        views.start()
         runtime.chores.start()
         # RQ gives its connections a timeout far too long for anybody else.
         with Redis.from_url(runtime.settings.redis_url) as redis:
@@ -78,7 +82,7 @@ def run(runtime: Runtime) -> None:
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         runtime.chores.stop()
-        clock.stop()
+        views.stop()
 
 
 def _listen(redis: Redis, stopping: Event) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from threading import Event
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from infrastructure.advancing import BackgroundAdvance
+from infrastructure.advancing import Advance, BackgroundAdvance
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
 from tests import builders as b
@@ -50,7 +51,7 @@ def test_asked_to_stop_it_begins_no_other_batch(runtime: Runtime) -> None:
     assert runtime.queries.position() == 0
 
 
-def test_a_thread_moves_the_views_when_woken(runtime: Runtime) -> None:
+def test_threads_move_the_views_when_woken(runtime: Runtime) -> None:
     background = BackgroundAdvance(runtime.advance, tick_seconds=3600)
     background.start()
     for n in (1, 2):
@@ -64,7 +65,7 @@ def test_a_thread_moves_the_views_when_woken(runtime: Runtime) -> None:
     assert runtime.queries.position() == 2
 
 
-def test_a_thread_looks_by_itself_when_nobody_wakes_it(runtime: Runtime) -> None:
+def test_threads_look_by_themselves_when_nobody_wakes_them(runtime: Runtime) -> None:
     background = BackgroundAdvance(runtime.advance, tick_seconds=0.01)
     background.start()
     happen(runtime)
@@ -73,16 +74,34 @@ def test_a_thread_looks_by_itself_when_nobody_wakes_it(runtime: Runtime) -> None
     background.stop()
 
 
-def test_a_thread_outlives_a_database_that_was_away(runtime: Runtime) -> None:
+class Doing(Advance):
+    """Advances, with something else done first."""
+
+    def __init__(self, runtime: Runtime, **instead: Callable[[], None]) -> None:
+        self._runtime, self._first = runtime, instead
+
+    def sequence(self) -> int:
+        self._first.get("sequence", _nothing)()
+        return self._runtime.advance.sequence()
+
+    def fold(self) -> int:
+        self._first.get("fold", _nothing)()
+        return self._runtime.advance.fold()
+
+
+def _nothing() -> None:
+    pass
+
+
+@pytest.mark.parametrize("what", ["sequence", "fold"])
+def test_threads_outlive_a_database_that_was_away(runtime: Runtime, what: str) -> None:
     calls = count(1)
 
-    def advance(*, stopping: Callable[[], bool]) -> bool:
+    def away() -> None:
         if next(calls) < 3:
             raise OperationalError("SELECT", {}, Exception("away"))
-        return runtime.advance(stopping=stopping)
 
-    failing: Any = advance
-    background = BackgroundAdvance(failing, tick_seconds=0.01)
+    background = BackgroundAdvance(Doing(runtime, **{what: away}), tick_seconds=0.01)
     happen(runtime)
     background.start()
 
@@ -90,7 +109,53 @@ def test_a_thread_outlives_a_database_that_was_away(runtime: Runtime) -> None:
     background.stop()
 
 
-def test_a_thread_that_never_began_can_be_stopped(runtime: Runtime) -> None:
+def test_events_get_positions_while_a_batch_of_the_views_takes_its_time(runtime: Runtime) -> None:
+    folding, enough = Event(), Event()
+
+    def slow() -> None:
+        folding.set()
+        assert enough.wait(30)
+
+    background = BackgroundAdvance(Doing(runtime, fold=slow), tick_seconds=0.01)
+    background.start()
+    assert folding.wait(30)
+    happen(runtime)
+    wait_until(lambda: runtime.feed.position() == 1)
+
+    assert runtime.queries.position() == 0
+    enough.set()
+    wait_until(lambda: runtime.queries.position() == 1)
+    background.stop()
+
+
+def test_whoever_attends_stays_until_nothing_more_comes(runtime: Runtime) -> None:
+    background = BackgroundAdvance(runtime.advance, tick_seconds=3600)
+    background.start()
+    happen(runtime, 3)
+
+    assert background.attend(seconds=30) is False
+    assert runtime.feed.position() == 3
+    background.stop()
+
+
+def test_whoever_attends_leaves_when_time_is_up_or_asked_to(runtime: Runtime) -> None:
+    busy, enough = Event(), Event()
+
+    def slow() -> None:
+        busy.set()
+        assert enough.wait(30)
+
+    background = BackgroundAdvance(Doing(runtime, sequence=slow), tick_seconds=3600)
+    background.start()
+
+    assert background.attend(seconds=0.01) is True
+    assert busy.wait(30)
+    assert background.attend(seconds=30, stopping=lambda: True) is True
+    enough.set()
+    background.stop()
+
+
+def test_threads_that_never_began_can_be_stopped(runtime: Runtime) -> None:
     BackgroundAdvance(runtime.advance).stop()
 
 

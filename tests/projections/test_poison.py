@@ -97,6 +97,18 @@ def test_a_fold_that_fails_parks_the_stream(
     _only_the_ticket_is_parked(runtime)
 
 
+def test_a_batch_with_poison_is_still_done_in_one_step(
+    runtime: Runtime, history_with_poison: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer events than asked for mean that there are no more."""
+    monkeypatch.setitem(FOLDS, "ticket", rows_do_not_fit(FOLDS["ticket"]))
+    history_with_poison()
+    while runtime.sequencer.step():
+        continue
+
+    assert runtime.runner.step(1) == runtime.feed.position() == checkpoint(runtime.database)
+
+
 def test_bytes_that_make_no_event_park_the_stream(
     runtime: Runtime, history_with_poison: Callable[[], None]
 ) -> None:

@@ -38,7 +38,7 @@ def _nothing_lent() -> Iterator[None]:
 def work(redis: Redis, runtime: Runtime, stopping: Event | None = None) -> None:
     """Do what is on the queue, as the worker does."""
     stopping = stopping or Event()
-    jobs.use(Here(runtime, stopping.is_set))
+    jobs.use(Here(runtime.advance, runtime.nudge, stopping.is_set))
     NudgedWorker(redis, stopping).work(burst=True, max_jobs=9, logging_level="WARNING")
 
 
@@ -124,7 +124,7 @@ def test_busy_is_told_only_while_the_job_talks_to_the_database(runtime: Runtime)
         return False
 
     doing = advancing(runtime, advance)
-    here = Here(doing, lambda: False)
+    here = Here(doing.advance, doing.nudge, lambda: False)
     jobs.use(here)
     jobs.advance()
 
