@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert
 
 from domain.kernel import Event, Recorded
 from domain.ticket_events import TicketCompleted, TicketStarted
@@ -31,35 +31,36 @@ VISITS_PER_CUSTOMER = 5
 Step = tuple[UUID, Event]
 
 
-def store(runtime: Runtime, count: int) -> None:
-    """That many events, in the feed already: encoded and sealed as the store does it, written
-    many at a time."""
-    versions, happened = Counter[UUID](), islice(_happenings(), count)
-    with runtime.database.reading() as connection:
-        position = connection.scalar(select(func.max(feed.c.position))) or 0
-    while chunk := list(islice(happened, CHUNK)):
-        recorded = []
-        for id, event in chunk:
-            versions[id] += 1
-            position += 1
-            recorded.append(_recorded(id, versions[id], position, event))
-        _write(runtime, recorded, position - len(chunk) + 1)
+class Past:
+    """What has happened so far; it can be gone on with."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime, self._happenings = runtime, _happenings()
+        self._versions, self._position = Counter[UUID](), 0
+
+    def store(self, until: int) -> None:
+        """Events up to that position, in the feed already: encoded and sealed as the store
+        does it, written many at a time."""
+        while self._position < until:
+            chunk = islice(self._happenings, min(CHUNK, until - self._position))
+            _write(self._runtime, [self._recorded(*step) for step in chunk], self._position)
+
+    def _recorded(self, id: UUID, event: Event) -> Recorded[Any]:
+        self._versions[id] += 1
+        self._position += 1
+        return Recorded(
+            originator_id=id,
+            originator_version=self._versions[id],
+            recorded_at=SOME_DAY + timedelta(seconds=self._position),
+            actor=b.ACCOUNT_ID,
+            role="mechanic",
+            command="Benchmark",
+            correlation_id=str(b.ACCOUNT_ID),
+            event=event,
+        )
 
 
-def _recorded(id: UUID, version: int, position: int, event: Event) -> Recorded[Any]:
-    return Recorded(
-        originator_id=id,
-        originator_version=version,
-        recorded_at=SOME_DAY + timedelta(seconds=position),
-        actor=b.ACCOUNT_ID,
-        role="mechanic",
-        command="Benchmark",
-        correlation_id=str(b.ACCOUNT_ID),
-        event=event,
-    )
-
-
-def _write(runtime: Runtime, recorded: list[Recorded[Any]], first: int) -> None:
+def _write(runtime: Runtime, recorded: list[Recorded[Any]], last: int) -> None:
     with runtime.database.transaction() as connection:
         stored = EventMapper(runtime.keyring).to_stored_events(recorded)
         commit = dict(commit_id=uuid7())
@@ -70,7 +71,7 @@ def _write(runtime: Runtime, recorded: list[Recorded[Any]], first: int) -> None:
                 originator_id=each.originator_id,
                 originator_version=each.originator_version,
             )
-            for position, each in enumerate(stored, start=first)
+            for position, each in enumerate(stored, start=last - len(stored) + 1)
         ]
         connection.execute(insert(feed), places)
 

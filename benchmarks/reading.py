@@ -89,7 +89,8 @@ def _batches(runtime: Runtime) -> Iterator[list[FeedEntry]]:
 
 
 TEXT = """\
-One thread, time by the wall; the CPU column is this process alone, the best round, so what the
-server needs for its join is the difference. The driver parses every row in Python, which bounds
-all three; above it come the types of the columns (ids, moments) and the objects made of them,
-and for the last line the JSON decoder."""
+One thread, time by the wall; the CPU column is this process alone, the best round. A driver
+written in Python needs most of its time to take rows apart. `Feed.read` therefore asks for a
+batch as one row, whose two values the server puts together, and the JSON decoder, which is
+not Python, takes apart; what is left is bound by the server, which has to find every event
+by a key without order, and by the objects made of them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import append, lag, library, reading, replay
+from benchmarks import append, lag, library, projection, reading, replay
 from benchmarks.measure import say
 from benchmarks.servers import subjects
 from benchmarks.writers import Writers
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "lag": lag.measure,
     "replay": replay.measure,
     "reading": reading.measure,
+    "projection": projection.measure,
 }
 
 

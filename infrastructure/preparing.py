@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from infrastructure.database import Database
 from infrastructure.migrations import LOCK_WAIT_SECONDS, MigrationLocked, migrate
 from infrastructure.runtime import Runtime
+from projections.runner import REBUILD_BATCH
 
 LOCK = "make views"
 
@@ -23,7 +24,7 @@ def prepare(runtime: Runtime) -> None:
 
 def rebuild(runtime: Runtime, generation: int) -> int:
     """Fold every event into that generation, then serve it. The live one goes on meanwhile."""
-    while runtime.sequencer.step() or runtime.runner.step(generation):
+    while runtime.sequencer.step() or runtime.runner.step(generation, REBUILD_BATCH):
         continue
     runtime.generations.switch(generation)
     return generation

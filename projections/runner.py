@@ -25,6 +25,9 @@ from projections.tables import generations, tables
 from projections.views import FOLDS, TABLE_OF
 
 BATCH_MAX = 500
+REBUILD_BATCH = 2000
+"""A stream's rows are written once for a batch: the more events in it, the cheaper is each. On
+SQLite writers wait for the length of a batch."""
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
