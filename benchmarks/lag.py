@@ -79,11 +79,10 @@ TEXT = f"""\
 {RATE} commits/s (`execute(ReceiveStock)` by {THREADS} threads of one process), each followed by its
 nudge through Redis; the clock runs from the return of `execute` to the moment a reader of the
 feed in another process, who looks every millisecond, has the event. "The worker" is
-`mechanic-shop worker` in a process of its own, which folds all views between two steps of the
-sequencer; "the sequencer alone" the same worker with nothing but the sequencer in it. The goal
-is p50 under {GOAL_P50} ms and p99 under {GOAL_P99} ms for the position. The lag is what the worker
-is busy with when the commit comes (RQ's bookkeeping, the step before, a batch of the views), the
-wake-up, and the step itself with its COMMIT."""
+`mechanic-shop worker` in a process of its own, one thread of which sequences while another folds
+all views; "the sequencer alone" the same worker with nothing to fold. The goal is p50 under
+{GOAL_P50} ms and p99 under {GOAL_P99} ms for the position. The lag is the pause between two
+looks, the wait for the interpreter that the threads share, and the step itself with its COMMIT."""
 
 
 def _sequence(url: str, redis_url: str) -> None:

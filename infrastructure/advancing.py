@@ -17,6 +17,7 @@ TICK_SECONDS = 1.0
 LINGER_SECONDS = 0.1
 """How long the sequencer goes on looking where a commit was found: the next is likely near."""
 PAUSE_SECONDS = 0.002
+"""Between two of its steps, so that commits come together and others have their turn."""
 GLANCE_SECONDS = 0.05
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,7 @@ class BackgroundAdvance:
     """
 
     def __init__(self, advance: Advance, *, tick_seconds: float = TICK_SECONDS) -> None:
-        self._advance, self._tick = advance, tick_seconds
-        self._stopping = Event()
+        self._advance, self._stopping = advance, Event()
         self._sequencing = _Beat("sequence", self._sequence, self._stopping, tick_seconds)
         self._folding = _Beat("fold", self._fold, self._stopping, tick_seconds)
 
