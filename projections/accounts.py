@@ -85,4 +85,4 @@ def rows(view: AccountView) -> Iterator[Row]:
     )
 
 
-FOLD = Fold("account", AccountView, evolve, rows)
+FOLD = Fold("account", AccountView, evolve, rows, erasure="account.erased")

@@ -25,6 +25,11 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
 
 
+def nothing(position: int) -> Entry:
+    """Takes a body's place for good: less than any version that a reader could want."""
+    return Entry(position, -1, None, b"")
+
+
 class Mark(msgspec.Struct, frozen=True, array_like=True):
     """How far the published cache reaches. `changed`: last position that touched each kind."""
 

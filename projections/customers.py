@@ -86,4 +86,4 @@ def rows(view: CustomerView) -> Iterator[Row]:
     )
 
 
-FOLD = Fold("customer", CustomerView, evolve, rows)
+FOLD = Fold("customer", CustomerView, evolve, rows, erasure="customer.erased")

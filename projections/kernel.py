@@ -35,7 +35,8 @@ class Fold(Generic[S]):
 
     `kind` is what its events' tags begin with. `rows` depends on the state alone and its first
     row is the resource itself (`id`, `version`, `owner_id`, `body`). `entries` are ledger
-    lines: rows that one event adds and no later event changes.
+    lines: rows that one event adds and no later event changes. `erasure` is the tag of the
+    event after which nothing personal may be shown, not even of a stream that is parked.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Fold(Generic[S]):
     evolve: Callable[[S | None, Recorded[Any]], S]
     rows: Callable[[S], Iterator[Row]]
     entries: Callable[[S, Recorded[Any]], Iterator[Row]] = no_entries
+    erasure: str | None = None
 
 
 class Seen(msgspec.Struct, kw_only=True):

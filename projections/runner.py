@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from domain.kernel import BrokenHistory, Recorded
-from projections.cache import Cache, Entry
+from projections.cache import Cache, Entry, nothing
 from projections.difference import Difference, Keyed, keyed
 from projections.kernel import Connections, Feed, FeedEntry, Fold, Row
 from projections.tables import generations, tables
@@ -49,6 +49,13 @@ class Stream:
         self.before: Keyed = keyed(fold.rows(state)) if state is not None else {}
         self.after: list[Row] = []
         self.parked: str | None = None
+        self.withdrawn = False
+        self.broken: Exception | None = None
+        """Why what was stored of it cannot be gone on from."""
+
+    def withdraw(self) -> None:
+        """Show nothing of it any more: its person was erased, and it cannot be folded so far."""
+        self.state, self.version, self.withdrawn = None, 0, True
 
 
 class Runner:
@@ -94,7 +101,7 @@ class Runner:
         if row.live:
             # Also when nothing was new: a batch that another worker never published shows.
             after = batch[-1].position if batch else before
-            touched = {id: one for id, one in streams.items() if one.state is not None}
+            touched = {id: s for id, s in streams.items() if s.state is not None or s.withdrawn}
             entries = {body_key(s.fold.kind, id): _entry(s, after) for id, s in touched.items()}
             kinds = {stream.fold.kind for stream in touched.values()}
             self._cache.publish(generation, entries, before=before, after=after, kinds=kinds)
@@ -116,18 +123,25 @@ class Runner:
             decoded = [fault] * len(shown)
         for entry, recorded in zip(shown, decoded, strict=True):
             stream = streams[entry.originator_id]
-            if stream.parked is not None or entry.originator_version <= stream.version:
+            if entry.originator_version <= stream.version:
                 continue
-            try:
-                self._apply(stream, recorded, difference)
-            except Exception as error:
-                log.exception("parked %s at position %d", entry.originator_id, entry.position)
-                stream.parked = f"{type(error).__name__}: {error}"
-                parked.append(self._dead_letter(entry, stream.parked))
+            if stream.parked is None:
+                try:
+                    self._apply(stream, recorded, difference)
+                except Exception as error:
+                    log.exception("parked %s at position %d", entry.originator_id, entry.position)
+                    stream.parked = f"{type(error).__name__}: {error}"
+                    parked.append(self._dead_letter(entry, stream.parked))
+            if stream.parked is not None and entry.topic == stream.fold.erasure:
+                stream.withdraw()
         live = {id: s for id, s in streams.items() if s.state is not None}
         for stream in live.values():
             stream.after = list(stream.fold.rows(stream.state))
             difference.add(stream.before, keyed(stream.after))
+        for id, stream in streams.items():
+            if stream.withdrawn and stream.before:
+                difference.add(stream.before, {})
+                difference.deletes["streams"].append((id,))
         difference.upserts["streams"] = [
             dict(id=id, kind=s.fold.kind, version=s.version, state=_encode(s.state))
             for id, s in live.items()
@@ -157,6 +171,8 @@ class Runner:
 
     @staticmethod
     def _apply(stream: Stream, recorded: Recorded[Any] | Exception, difference: Difference) -> None:
+        if stream.broken is not None:
+            raise stream.broken
         if isinstance(recorded, Exception):
             raise recorded
         if recorded.originator_version != stream.version + 1:
@@ -179,8 +195,13 @@ class Runner:
         streams = {}
         for id, kind in kinds.items():
             fold, row = FOLDS[kind], stored.get(id)
-            state = msgspec.json.decode(row.state, type=fold.state) if row else None
-            streams[id] = Stream(fold, row.version if row else 0, state)
+            version = row.version if row else 0
+            try:
+                state = msgspec.json.decode(row.state, type=fold.state) if row else None
+                streams[id] = Stream(fold, version, state)
+            except Exception as error:
+                streams[id] = stream = Stream(fold, version, None)
+                stream.broken, stream.before = error, {(TABLE_OF[kind], (id,)): {}}
         parked = select(letters.c.stream_id, letters.c.error).where(letters.c.stream_id.in_(ids))
         for stream_id, error in connection.execute(parked):
             streams[stream_id].parked = error
@@ -219,6 +240,8 @@ def _kind(entry: FeedEntry) -> str:
 
 
 def _entry(stream: Stream, position: int) -> Entry:
+    if stream.withdrawn:
+        return nothing(position)
     name, row = stream.after[0]
     assert name == TABLE_OF[stream.fold.kind], "a fold's first row is the resource itself"
     return Entry(position, stream.version, row["owner_id"], row["body"])

@@ -11,15 +11,18 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
+from domain.customer import CustomerErased
 from domain.kernel import Recorded
 from infrastructure.event_store.keyring import subject_keys
 from infrastructure.event_store.tables import events
 from infrastructure.preparing import rebuild
 from infrastructure.runtime import Runtime
 from projections.kernel import Fold, Row
+from projections.tables import tables
 from projections.tokens import NOTHING_SEEN
 from projections.views import FOLDS
 from tests import builders as b
+from tests.plaintext import everywhere, found
 from tests.projections.views import checkpoint, contents, parked, record, settle
 
 MARK = "the poisoned one"
@@ -211,6 +214,91 @@ def test_a_database_that_fails_while_events_are_read_parks_nobody(
     assert checkpoint(runtime.database) == 0
     settle(runtime)
     assert not parked(runtime)
+
+
+@pytest.mark.parametrize("poison", [2, 3])
+def test_an_erasure_takes_the_person_away_though_the_stream_is_parked(
+    runtime: Runtime, poison: int
+) -> None:
+    _registered_and_read(runtime)
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed(phone="+1 555 1"), ERASED]})
+    _damage(runtime, b.CUSTOMER_ID, poison)
+    settle(runtime)
+
+    assert parked(runtime) == {b.CUSTOMER_ID: poison}
+    assert found(PERSON.values(), everywhere(runtime)) == set()
+    shown = contents(runtime.database)
+    assert [row["id"] for row in shown["customers"]] == [b.OTHER_CUSTOMER_ID]
+    assert [row["id"] for row in shown["streams"]] == [b.OTHER_CUSTOMER_ID]
+
+
+def test_an_erasure_long_after_the_poison_takes_the_person_away(runtime: Runtime) -> None:
+    _registered_and_read(runtime)
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed()]})
+    _damage(runtime, b.CUSTOMER_ID, 2)
+    settle(runtime)
+    assert found([PERSON["name"]], everywhere(runtime)), "what was readable is served on"
+
+    record(runtime.store, {b.CUSTOMER_ID: [ERASED]})
+    settle(runtime)
+
+    assert found(PERSON.values(), everywhere(runtime)) == set()
+
+
+def test_an_erasure_that_cannot_be_shown_takes_the_person_away(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fold = FOLDS["customer"]
+
+    def rows(view: Any) -> Iterator[Row]:
+        for name, row in fold.rows(view):
+            yield name, row | ({"name": None} if view.erased else {})
+
+    monkeypatch.setitem(FOLDS, "customer", fold_with(fold, rows=rows))
+    _registered_and_read(runtime)
+    record(runtime.store, {b.CUSTOMER_ID: [ERASED], b.TICKET_ID: [b.ticket_opened()]})
+    settle(runtime)
+
+    assert parked(runtime) == {b.CUSTOMER_ID: 2}
+    assert checkpoint(runtime.database) == runtime.feed.position()
+    assert found(PERSON.values(), everywhere(runtime)) == set()
+
+
+def test_a_state_that_cannot_be_read_back_parks_its_stream_and_gives_way_to_an_erasure(
+    runtime: Runtime,
+) -> None:
+    _registered_and_read(runtime)
+    with runtime.database.transaction() as connection:
+        table = tables(1)["streams"]
+        of = table.c.id == b.CUSTOMER_ID
+        connection.execute(update(table).where(of).values(state=b"{}"))
+    record(
+        runtime.store,
+        {b.CUSTOMER_ID: [b.customer_changed()], b.TICKET_ID: [b.ticket_opened()]},
+        {b.CUSTOMER_ID: [ERASED]},
+    )
+    settle(runtime)
+
+    assert parked(runtime) == {b.CUSTOMER_ID: 2}
+    assert checkpoint(runtime.database) == runtime.feed.position()
+    assert found(PERSON.values(), everywhere(runtime)) == set()
+
+
+PERSON = {"name": "Customer Parked", "email": "customer-parked@shop.example", "phone": "+1 555 7"}
+ERASED = CustomerErased()
+
+
+def _registered_and_read(runtime: Runtime) -> None:
+    """Two customers; the one to be erased is in the cache, put there by a reader too."""
+    record(
+        runtime.store,
+        {
+            b.CUSTOMER_ID: [b.customer_registered(**PERSON)],
+            b.OTHER_CUSTOMER_ID: [b.customer_registered()],
+        },
+    )
+    settle(runtime)
+    assert runtime.queries.get("customer", b.CUSTOMER_ID, NOTHING_SEEN)
 
 
 def _damage(runtime: Runtime, id: UUID, version: int) -> None:
