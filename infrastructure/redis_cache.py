@@ -54,6 +54,12 @@ for i = 1, kinds do redis.call('HSET', KEYS[1], 'kind:' .. ARGV[5 + i], after) e
 redis.call('EXPIRE', KEYS[1], alive)
 """
 )
+_DISTRUST = """
+redis.call('HSETNX', KEYS[1], 'position', ARGV[1])
+local floor = tonumber(redis.call('HGET', KEYS[1], 'floor') or 0)
+if floor <= tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'floor', ARGV[1] + 1) end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+"""
 
 
 class RedisCache:
@@ -63,6 +69,7 @@ class RedisCache:
         self._link = link
         self._fill = link.redis.register_script(_FILL)
         self._publish = link.redis.register_script(_PUBLISH)
+        self._distrust = link.redis.register_script(_DISTRUST)
 
     def look(self, generation: int, key: str) -> Looked:
         answers = self._link.ask(self.looking(generation, key))
@@ -96,6 +103,10 @@ class RedisCache:
         arguments: list[Any] = [before, after, LIFETIME_SECONDS, MARK_SECONDS]
         arguments += [len(kinds), *sorted(kinds), *values]
         self._link.attempt(lambda: self._publish(keys=keys, args=arguments))
+
+    def distrust(self, generation: int, position: int) -> None:
+        keys, arguments = [_mark_key(generation)], [position, MARK_SECONDS]
+        self._link.attempt(lambda: self._distrust(keys=keys, args=arguments))
 
 
 def _key(generation: int, key: str) -> str:

@@ -70,6 +70,10 @@ class Cache(Protocol):
         where the views stand, and so finds that out when nothing else happens.
         """
 
+    def distrust(self, generation: int, position: int) -> None:
+        """Rows are about to change without a new position: nothing kept so far is shown
+        again, and nothing read at `position` or before is kept."""
+
 
 def moved(mark: Mark | None, *, before: int, after: int, kinds: set[str]) -> Mark:
     """The mark after a batch."""
@@ -122,6 +126,12 @@ class LocalCache:
             for key, entry in entries.items():
                 self._keep((generation, key), entry)
             self._marks[generation] = moved(mark, before=before, after=after, kinds=kinds)
+
+    def distrust(self, generation: int, position: int) -> None:
+        with self._lock:
+            mark = self._marks.get(generation, Mark(position, 0, {}))
+            floor = max(mark.floor, position + 1)
+            self._marks[generation] = Mark(mark.position, floor, mark.changed)
 
     def _keep(self, key: tuple[int, str], entry: Entry) -> None:
         known = self._entries.get(key)

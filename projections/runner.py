@@ -203,8 +203,8 @@ class Runner:
                 streams[id] = stream = Stream(fold, version, None)
                 stream.broken, stream.before = error, {(TABLE_OF[kind], (id,)): {}}
         parked = select(letters.c.stream_id, letters.c.error).where(letters.c.stream_id.in_(ids))
-        for stream_id, error in connection.execute(parked):
-            streams[stream_id].parked = error
+        for stream_id, why in connection.execute(parked):
+            streams[stream_id].parked = why
         return streams
 
     def _dead_letter(self, entry: FeedEntry, error: str) -> dict[str, Any]:

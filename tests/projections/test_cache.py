@@ -171,3 +171,30 @@ def test_the_oldest_go_when_this_process_holds_too_many(monkeypatch: pytest.Monk
     publish(cache, {"a": entry(1), "b": entry(1), "c": entry(1)}, 0, 1)
 
     assert [cache.look(1, key)[0] is None for key in "abc"] == [True, False, False]
+
+
+def test_what_is_distrusted_is_neither_shown_nor_kept_until_there_is_news(cache: Cache) -> None:
+    cache.publish(1, {"a": entry(5)}, before=0, after=5, kinds={"ticket"})
+
+    cache.distrust(1, 5)
+    cache.fill(1, "b", entry(5), ("ticket",))
+
+    kept, mark = cache.look(1, "a")
+    assert kept is not None
+    assert mark is not None
+    assert not mark.holds(kept, ())
+    assert cache.look(1, "b")[0] is None
+    cache.publish(1, {}, before=5, after=5, kinds=set())
+    assert cache.look(1, "a")[1] == mark
+    cache.publish(1, {"a": entry(6)}, before=5, after=6, kinds={"ticket"})
+    fresh, moved = cache.look(1, "a")
+    assert fresh is not None
+    assert moved is not None
+    assert moved.holds(fresh, ("ticket",))
+
+
+def test_an_empty_cache_distrusts_what_is_filled_late(cache: Cache) -> None:
+    cache.distrust(1, 5)
+    cache.fill(1, "a", entry(5), ("ticket",))
+
+    assert cache.look(1, "a")[0] is None
