@@ -18,14 +18,26 @@ from infrastructure import logs
 from infrastructure.event_store.checks import Unfit
 from infrastructure.event_store.keyring import WrongMasterKey
 from infrastructure.migrations import MigrationLocked
+from infrastructure.preparing import BuiltWrong
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings, WrongSetting
-from projections.generations import NoViews
+from projections.generations import NoViews, Overtaken
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 WRONG_SETTING = 2
+CANNOT = (
+    Unfit,
+    NoViews,
+    Overtaken,
+    BuiltWrong,
+    MigrationLocked,
+    WrongMasterKey,
+    Refused,
+    InvalidFields,
+)
+"""Errors whose message is for whoever typed the command."""
 
 
 def settings(log_to: TextIO = sys.stderr) -> Settings:
@@ -52,7 +64,7 @@ def runtime(found: Settings | None = None) -> Iterator[Runtime]:
         yield opened
     except DBAPIError as error:
         raise fail(f"the database: {error.orig}") from error
-    except (Unfit, NoViews, MigrationLocked, WrongMasterKey, Refused, InvalidFields) as error:
+    except CANNOT as error:
         raise fail(str(error)) from error
     finally:
         opened.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli import accounts, demo, events, keys, serving, views
+from cli import accounts, demo, events, keys, projections, serving
 
 
 @click.group()
@@ -23,4 +23,4 @@ main.add_command(accounts.accounts)
 main.add_command(demo.demo)
 main.add_command(events.events)
 main.add_command(keys.keys)
-main.add_command(views.projections)
+main.add_command(projections.projections)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from infrastructure.database import Database
 from infrastructure.migrations import LOCK_WAIT_SECONDS, MigrationLocked, migrate
 from infrastructure.runtime import Runtime
 from projections.runner import REBUILD_BATCH
+from infrastructure.verifying import verification
+from projections.generations import REMEMBERED_SECONDS
 
 LOCK = "make views"
+SAMPLE_STREAMS = 200
+SENTENCES_MAX = 5
+KEEP_SECONDS = 60.0
+PAUSE_SECONDS = 0.01
+
+
+class BuiltWrong(Exception):
+    """The views that were built are not what the events say; they were not served."""
 
 
 def prepare(runtime: Runtime) -> None:
@@ -22,12 +33,59 @@ def prepare(runtime: Runtime) -> None:
         rebuild(runtime, outdated)
 
 
-def rebuild(runtime: Runtime, generation: int) -> int:
-    """Fold every event into that generation, then serve it. The live one goes on meanwhile."""
-    while runtime.sequencer.step() or runtime.runner.step(generation, REBUILD_BATCH):
-        continue
-    runtime.generations.switch(generation)
+def begin(runtime: Runtime, *, afresh: bool = False) -> int:
+    """The generation to rebuild: what a rebuild that was killed left, unless `afresh`."""
+    with _alone(runtime.database):
+        return runtime.generations.create() if afresh else runtime.generations.begin()
+
+
+def rebuild(
+    runtime: Runtime, generation: int, told: Callable[[int], object] = lambda events: None
+) -> int:
+    """Fold every event into that generation, verify it, serve it. The live one goes on meanwhile.
+
+    How far it is stands beside its rows: after a crash somebody else goes on from there, and
+    two at once share the work. `told` hears of each batch how many events it held. Raises
+    `BuiltWrong`, and `Overtaken` if a later generation is served by now.
+    """
+    _catch_up(runtime, generation, told)
+    runtime.generations.check(generation)
+    _verify(runtime, generation)
+    while not runtime.generations.switch(generation):
+        _catch_up(runtime, generation, told)
     return generation
+
+
+def _catch_up(runtime: Runtime, generation: int, told: Callable[[int], object]) -> None:
+    kept = time.monotonic()
+    while True:
+        sequenced, folded = runtime.sequencer.step(), runtime.runner.step(generation)
+        if not sequenced and not folded:
+            return
+        told(folded)
+        if time.monotonic() - kept > KEEP_SECONDS:
+            runtime.generations.keep(generation)
+            kept = time.monotonic()
+
+
+def _verify(runtime: Runtime, generation: int) -> None:
+    """Streams drawn by chance against an independent fold, and all totals."""
+    with verification(runtime, generation) as (found, streams):
+        wrong = list(found.some(streams.sample(SAMPLE_STREAMS)))
+    if wrong:
+        runtime.generations.discard(generation)
+        said = "\n".join(wrong[:SENTENCES_MAX])
+        raise BuiltWrong(f"generation {generation} is not served, {len(wrong)} faults:\n{said}")
+
+
+def bridge(runtime: Runtime, before: int, after: int) -> None:
+    """Move both generations until every process has noticed which one is served, so that those
+    who read the one and those who write the other do not wait for each other."""
+    end = time.monotonic() + 1.5 * REMEMBERED_SECONDS
+    while time.monotonic() < end:
+        runtime.sequencer.step()
+        if not runtime.runner.step(before) + runtime.runner.step(after):
+            time.sleep(PAUSE_SECONDS)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ from infrastructure.event_store.keyring import KeyRing
 from infrastructure.event_store.mapper import EventMapper
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
+from infrastructure.event_store.streams import Streams
 from infrastructure.ids import uuid7
 from infrastructure.metrics import Metrics
 from infrastructure.queue import Nudge
@@ -47,6 +48,7 @@ from infrastructure.redis_link import Link
 from infrastructure.sessions import Sessions
 from infrastructure.settings import Settings
 from projections.cache import Cache, LocalCache
+from projections.dead_letters import DeadLetters
 from projections.generations import Generations
 from projections.queries import Queries
 from projections.runner import Runner
@@ -69,6 +71,7 @@ class Runtime:
     sequencer: Sequencer
     generations: Generations
     runner: Runner
+    dead_letters: DeadLetters
     advance: Advance
     background: BackgroundAdvance | None
     chores: Chores
@@ -152,6 +155,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         sequencer=sequencer,
         generations=generations,
         runner=runner,
+        dead_letters=DeadLetters(database, Streams(database, mapper), cache, clock),
         advance=advance,
         background=background if redis is None else None,
         chores=Chores(store, credentials, generations),

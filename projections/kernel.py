@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from domain.kernel import BrokenHistory, Recorded
 
@@ -113,3 +114,44 @@ class Feed(Protocol[E]):
 
     def decode(self, entries: Sequence[E]) -> list[Recorded[Any]]:
         """The events of the entries. Raises for the first one that cannot be read."""
+
+
+class StreamEntry(Protocol):
+    """A stored event in its stream; `position` is `None` while it is not sequenced."""
+
+    @property
+    def position(self) -> int | None: ...
+    @property
+    def originator_id(self) -> UUID: ...
+    @property
+    def originator_version(self) -> int: ...
+    @property
+    def topic(self) -> str: ...
+
+
+P = TypeVar("P", bound=StreamEntry)
+
+
+class Streams(Protocol[P]):
+    """Every event there is, stream by stream."""
+
+    def read(self, after: tuple[UUID, int], limit: int, *, until: UUID) -> Sequence[P]:
+        """The events that follow that one, by stream and version, up to the end of `until`."""
+
+    def decode(self, entries: Sequence[P]) -> list[Recorded[Any]]:
+        """The events of the entries. Raises for the first one that cannot be read."""
+
+    def count(self, id: UUID, *, first: int, position: int) -> int:
+        """How many events a stream has from version `first` on, up to a position."""
+
+
+def decoded(
+    source: Feed[Any] | Streams[Any], entries: Sequence[Any]
+) -> Sequence[Recorded[Any] | Exception]:
+    """All at once; where that fails each by itself, so that one bad event is one error."""
+    try:
+        return source.decode(entries)
+    except DBAPIError:
+        raise
+    except Exception as error:
+        return [error] if len(entries) == 1 else [decoded(source, [e])[0] for e in entries]

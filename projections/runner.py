@@ -20,7 +20,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from domain.kernel import BrokenHistory, Recorded
 from projections.cache import Cache, Entry, nothing
 from projections.difference import Difference, Keyed, keyed
-from projections.kernel import Connections, Feed, FeedEntry, Fold, Row
+from projections.kernel import Connections, Feed, FeedEntry, Fold, Row, decoded
 from projections.tables import generations, tables
 from projections.views import FOLDS, TABLE_OF
 
@@ -117,11 +117,11 @@ class Runner:
         shown = [entry for entry in batch if _kind(entry) in FOLDS]
         streams = self._load(connection, generation, {e.originator_id: _kind(e) for e in shown})
         difference, parked = Difference(), []
-        decoded = self._decode(shown)
+        facts = decoded(self._feed, shown)
         # Unless another runner has been there since.
         if fault is not None and fault.position == batch[0].position:
-            decoded = [fault] * len(shown)
-        for entry, recorded in zip(shown, decoded, strict=True):
+            facts = [fault] * len(shown)
+        for entry, recorded in zip(shown, facts, strict=True):
             stream = streams[entry.originator_id]
             if entry.originator_version <= stream.version:
                 continue
@@ -151,23 +151,6 @@ class Runner:
             if not difference.upserts[name]:
                 del difference.upserts[name]
         return streams, difference
-
-    def _decode(self, entries: Sequence[FeedEntry]) -> Sequence[Recorded[Any] | Exception]:
-        """All at once; where that fails each by itself, so that one bad event is one error."""
-        try:
-            return self._feed.decode(entries)
-        except DBAPIError:
-            raise
-        except Exception:
-            return [self._decode_one(entry) for entry in entries]
-
-    def _decode_one(self, entry: FeedEntry) -> Recorded[Any] | Exception:
-        try:
-            return self._feed.decode([entry])[0]
-        except DBAPIError:
-            raise
-        except Exception as error:
-            return error
 
     @staticmethod
     def _apply(stream: Stream, recorded: Recorded[Any] | Exception, difference: Difference) -> None:

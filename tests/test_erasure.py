@@ -19,7 +19,7 @@ from domain.customer import Customer
 from domain.kernel import Refused
 from infrastructure.preparing import rebuild
 from infrastructure.redis_cache import LIFETIME_SECONDS
-from projections.generations import NoViews
+from projections.generations import Overtaken
 from projections.history import history
 from projections.views import FOLDS
 from tests import builders as b
@@ -185,7 +185,7 @@ def test_a_build_that_was_overtaken_and_dropped_is_not_switched_to(filled: Fille
     runtime.chores.sweep()
     runtime.chores.sweep()
 
-    with pytest.raises(NoViews):
+    with pytest.raises(Overtaken):
         rebuild(runtime, overtaken)
 
     assert runtime.generations.live() == served
