@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from hmac import compare_digest
+from typing import Any
 
 import falcon
 import msgspec
@@ -14,11 +15,25 @@ from api.operation import operation
 from api.resource import Resource
 from infrastructure import metrics
 from infrastructure.access_tokens import InvalidAccess
+from infrastructure.view_status import ViewStatus, view_status
+from projections.generations import NoViews
 
 READY_SECONDS = 1.5
 PROBE_SECONDS = 1.0
+LATE_SECONDS = 10.0
+
+MISSING = "missing: run `mechanic-shop migrate`"
 
 log = logging.getLogger(__name__)
+
+
+class Views(msgspec.Struct):
+    """How far the views are behind the events, and how many streams cannot be shown."""
+
+    generation: int
+    lag_events: int
+    lag_seconds: float
+    dead_letters: int
 
 
 class Health(msgspec.Struct):
@@ -26,6 +41,7 @@ class Health(msgspec.Struct):
 
     status: str
     checks: dict[str, str]
+    views: Views | None = None
 
 
 class Live(Resource):
@@ -40,11 +56,18 @@ class Ready(Resource):
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Say whether requests can be served: 200 or 503, within two seconds whatever hangs.
 
-        Redis away is told and is no reason not to serve: reads and writes go on without it.
+        Without the database or without views nothing can be. What else is wrong is told and is
+        no reason not to serve: Redis away, views that are late, streams that are parked, views
+        of another release. Reads by id are fresh all the same, and no other process would do
+        better.
         """
-        checks = _within(READY_SECONDS, self._probes())
-        ready = checks["database"] == "ok"
-        health = Health("ok" if ready else "unavailable", checks)
+        found = _within(READY_SECONDS, self._probes())
+        views = found["views"].result() if _is_ok(found["views"]) else None
+        checks = {name: _told(name, probe) for name, probe in found.items()}
+        if views is not None:
+            checks["views"] = _of_views(views)
+        ready = checks["database"] == "ok" and checks["views"] != MISSING
+        health = Health("ok" if ready else "unavailable", checks, views and _shown(views))
         resp.data, resp.content_type = msgspec.json.encode(health), falcon.MEDIA_JSON
         resp.set_header("Cache-Control", "no-store")
         if not ready:
@@ -53,11 +76,17 @@ class Ready(Resource):
 
     def _probes(self) -> dict[str, Callable[[], object]]:
         probes: dict[str, Callable[[], object]] = {
-            "database": lambda: self.runtime.database.ping(PROBE_SECONDS)
+            "database": lambda: self.runtime.database.ping(PROBE_SECONDS),
+            "views": self._views,
         }
         if (redis := self.runtime.redis) is not None:
             probes["redis"] = redis.ping
         return probes
+
+    def _views(self) -> ViewStatus:
+        # A database that hangs must not take one connection of the pool per probe.
+        self.runtime.database.ping(PROBE_SECONDS)
+        return view_status(self.runtime)
 
 
 class Numbers(Resource):
@@ -74,19 +103,38 @@ class Numbers(Resource):
         resp.set_header("Cache-Control", "no-store")
 
 
-def _within(seconds: float, probes: dict[str, Callable[[], object]]) -> dict[str, str]:
+def _within(seconds: float, probes: dict[str, Callable[[], object]]) -> dict[str, Future[Any]]:
     """Each probe in a thread of its own, so that one that hangs holds up nothing else."""
     executor = ThreadPoolExecutor(len(probes), thread_name_prefix="ready")
     futures = {name: executor.submit(probe) for name, probe in probes.items()}
     executor.shutdown(wait=False)
     wait(futures.values(), timeout=seconds)
-    told = {}
-    for name, future in futures.items():
-        if not future.done():
-            told[name] = "no answer in time"
-        elif (error := future.exception()) is not None:
-            log.warning("%s: %s", name, error)
-            told[name] = "away"
-        else:
-            told[name] = "ok"
-    return told
+    return futures
+
+
+def _is_ok(probe: Future[Any]) -> bool:
+    return probe.done() and probe.exception() is None
+
+
+def _told(name: str, probe: Future[Any]) -> str:
+    if not probe.done():
+        return "no answer in time"
+    if (error := probe.exception()) is None:
+        return "ok"
+    log.warning("%s: %s", name, error)
+    return MISSING if isinstance(error, NoViews) else "away"
+
+
+def _of_views(views: ViewStatus) -> str:
+    wrong = []
+    if views.dead_letters:
+        wrong.append(f"parked streams: {views.dead_letters}")
+    if views.lag_seconds > LATE_SECONDS:
+        wrong.append(f"an event has waited {views.lag_seconds:.0f} s")
+    if not views.current:
+        wrong.append("built by another release")
+    return ", ".join(wrong) or "ok"
+
+
+def _shown(views: ViewStatus) -> Views:
+    return Views(views.generation, views.lag_events, views.lag_seconds, views.dead_letters)

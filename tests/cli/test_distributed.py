@@ -99,10 +99,10 @@ def test_readiness_tells_what_is_away_and_serves_without_redis(
             answer = http.get("/readyz")
             return answer.status_code, answer.json()["checks"]
 
-        assert ready() == (200, {"database": "ok", "redis": "ok"})
+        assert ready() == (200, {"database": "ok", "views": "ok", "redis": "ok"})
 
         own_valkey.kill()
-        assert ready() == (200, {"database": "ok", "redis": "away"})
+        assert ready() == (200, {"database": "ok", "views": "ok", "redis": "away"})
         login = {"email": "nobody@shop.example", "password": "a long enough password"}
         assert http.post("/v1/auth/login", json=login).status_code == 401
 
@@ -114,7 +114,7 @@ def test_readiness_tells_what_is_away_and_serves_without_redis(
 
         own_mariadb.resume()
         own_valkey.restart()
-        process.until(lambda: ready() == (200, {"database": "ok", "redis": "ok"}))
+        process.until(lambda: ready() == (200, {"database": "ok", "views": "ok", "redis": "ok"}))
         assert process.terminate() == 0
 
 
