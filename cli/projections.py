@@ -116,7 +116,7 @@ def verify() -> None:
                 console.out.print(fault, markup=False)
         told = f"{found.events} events of {found.streams} streams up to {found.position}"
         if found.parked:
-            told += f"; {len(found.parked)} streams are parked"
+            told += f"; parked streams: {len(found.parked)}"
     if faults:
         console.err.print(f"{faults} faults: {told}")
         sys.exit(1)

@@ -14,7 +14,7 @@ from infrastructure.verifying import verification
 from projections.generations import REMEMBERED_SECONDS
 
 LOCK = "make views"
-SAMPLE_STREAMS = 200
+SAMPLE_STREAMS = 50
 SENTENCES_MAX = 5
 KEEP_SECONDS = 60.0
 PAUSE_SECONDS = 0.01
@@ -59,7 +59,8 @@ def rebuild(
 def _catch_up(runtime: Runtime, generation: int, told: Callable[[int], object]) -> None:
     kept = time.monotonic()
     while True:
-        sequenced, folded = runtime.sequencer.step(), runtime.runner.step(generation)
+        sequenced = runtime.sequencer.step()
+        folded = runtime.runner.step(generation, REBUILD_BATCH)
         if not sequenced and not folded:
             return
         told(folded)

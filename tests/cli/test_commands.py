@@ -15,7 +15,7 @@ from infrastructure.runtime import Runtime
 from tests import builders as b
 from tests.cli.conftest import Ask
 from tests.cli.process import KEYS, distributed, run
-from tests.projections.views import contents, record, rewind, settle
+from tests.projections.views import contents, record
 from tests.servers import MariaDB
 
 LOGIN = ["--email", "boss@shop.example", "--password", "a long enough password"]
@@ -108,33 +108,6 @@ def test_a_hole_in_the_feed_fails_the_check(
     assert "faults" in answer.stderr
 
 
-def test_the_status_of_the_views(ask: Ask, embedded: dict[str, str], runtime: Runtime) -> None:
-    record(runtime.store, {b.ITEM_ID: [b.item_added(), b.received()]})
-    assert _status(ask, embedded).startswith("generation 1: at 0 of 2, 2 behind")
-
-    settle(runtime)
-
-    assert _status(ask, embedded).startswith("generation 1: at 2 of 2, 0 behind")
-
-
-def _status(ask: Ask, settings: dict[str, str]) -> str:
-    answer = ask("projections", "status", settings=settings)
-    assert answer.exit_code == 0
-    return answer.stdout
-
-
-def test_views_are_rebuilt(ask: Ask, embedded: dict[str, str], runtime: Runtime) -> None:
-    record(runtime.store, {b.ITEM_ID: [b.item_added(), b.received()]})
-    settle(runtime)
-    live = contents(runtime.database)
-    rewind(runtime.database)
-
-    answer = ask("projections", "rebuild", settings=embedded)
-
-    assert (answer.exit_code, answer.stdout) == (0, "generation 2 is live\n")
-    assert contents(runtime.database, 2) == live
-
-
 def test_demonstration_data_is_for_an_empty_shop(
     ask: Ask, embedded: dict[str, str], runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +143,9 @@ COMMANDS = [
     ["events", "check"],
     ["projections", "status"],
     ["projections", "rebuild"],
+    ["projections", "verify"],
+    ["projections", "dead-letters"],
+    ["projections", "retry"],
     ["accounts", "create-admin", *LOGIN],
     ["demo"],
     ["keys", "rotate"],

@@ -1,17 +1,28 @@
-"""A view equals the fold of its events: built anew it is the same, byte for byte."""
+"""A view equals the fold of its events: built anew it is the same, byte for byte.
+
+`TORTURE_EVENTS` makes the history longer.
+"""
 
 from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from cli.demo import SMALL, seed
-from infrastructure.preparing import prepare, rebuild
+from infrastructure.preparing import begin, prepare, rebuild
 from infrastructure.runtime import Runtime, open_runtime
+from infrastructure.verifying import verification
 from projections import views
 from projections.tokens import NOTHING_SEEN
 from tests import builders as b
-from tests.projections.views import contents, record, settle
+from tests.projections.random_history import RandomShop, write
+from tests.projections.views import contents, grouped, record, settle, totals
 from tests.shop import Shop
+
+EVENTS = int(os.environ.get("TORTURE_EVENTS", "20000"))
 
 
 def test_rebuilt_views_are_the_live_ones_byte_for_byte(shop: Shop) -> None:
@@ -26,6 +37,38 @@ def test_rebuilt_views_are_the_live_ones_byte_for_byte(shop: Shop) -> None:
     assert generation == runtime.generations.live() == 2
     assert contents(runtime.database, generation) == live
     assert {name for name, rows in live.items() if not rows} == {"dead_letters"}
+
+
+def test_rebuilt_is_live_after_a_long_history_and_while_it_goes_on(runtime: Runtime) -> None:
+    shop = RandomShop(EVENTS)
+    shop.live(EVENTS)
+    log = shop.store.log
+    most = len(log) - min(200, len(log) // 10)
+    write(runtime.store, log[:most])
+    settle(runtime)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(_go_on, runtime, log[most:])
+        generation = rebuild(runtime, begin(runtime))
+        writing.result()
+    settle(runtime)
+    while runtime.runner.step(1):
+        continue
+
+    assert runtime.generations.live() == generation
+    live = contents(runtime.database)
+    assert contents(runtime.database, generation) == live
+    assert {name for name, rows in live.items() if not rows} == {"dead_letters"}
+    assert totals(live) == grouped(live)
+    with verification(runtime, generation) as (found, _):
+        assert list(found.everything()) == []
+        assert found.events == shop.store.events
+
+
+def _go_on(runtime: Runtime, log: list[Any]) -> None:
+    for commit in log:
+        write(runtime.store, [commit])
+        runtime.advance(seconds=0)
 
 
 def test_a_rebuild_that_is_broken_off_leaves_the_live_views(runtime: Runtime) -> None:

@@ -26,6 +26,8 @@ def record(store: EventStore, *past: Mapping[UUID, Sequence[Event]]) -> None:
     for commit in past:
         with store.transaction() as transaction:
             for id, events in commit.items():
+                if not events:
+                    continue
                 known = len(store.application.recorder.select_events(id))
                 transaction.append(history(*[None] * known, *events, id=id)[known:], [])
 
