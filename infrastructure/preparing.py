@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from infrastructure.database import Database
 from infrastructure.migrations import LOCK_WAIT_SECONDS, MigrationLocked, migrate
 from infrastructure.runtime import Runtime
-from projections.runner import REBUILD_BATCH
 from infrastructure.verifying import verification
 from projections.generations import REMEMBERED_SECONDS
+from projections.runner import REBUILD_BATCH
 
 LOCK = "make views"
 SAMPLE_STREAMS = 50
