@@ -12,7 +12,6 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
@@ -91,7 +90,10 @@ def whole_rebuild(runtime: Runtime) -> None:
 
 class _Small:
     def __init__(self, runtime: Runtime) -> None:
-        self.step = partial(runtime.runner.step, limit=60)
+        self._runner = runtime.runner
+
+    def step(self, generation: int, _: int) -> int:
+        return self._runner.step(generation, 60)
 
 
 def _for_ever(settings: Settings) -> None:

@@ -142,7 +142,7 @@ class _Small:
     def __init__(self, runtime: Runtime) -> None:
         self._runner = runtime.runner
 
-    def step(self, generation: int) -> int:
+    def step(self, generation: int, _: int) -> int:
         return self._runner.step(generation, 40)
 
 
