@@ -9,8 +9,9 @@ import falcon
 import msgspec
 from msgspec import Meta
 
+from api.history import At, PastResource
 from api.operation import EVERYONE, any_of, operation, write
-from api.resource import At, ByTime, Filters, Resource, sorted_by
+from api.resource import ByTime, Filters, Resource, sorted_by
 from commands.accounts import (
     ChangeAccount,
     ChangeMe,
@@ -116,13 +117,13 @@ class Accounts(Resource):
     on_post = write(RegisterAccount, any_of(ADMIN))
 
 
-class Account(Resource):
+class Account(PastResource):
     @operation(READERS, params=At, returns=AccountView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, account_id: UUID, query: At
     ) -> None:
         """Read an account, now or as it was."""
-        self.serve(req, resp, "account", account_id, query)
+        self.serve_at(req, resp, "account", account_id, query)
 
     on_patch = write(ChangeAccount, any_of(ADMIN))
     on_delete = write(DeactivateAccount, any_of(ADMIN))

@@ -8,8 +8,9 @@ from uuid import UUID
 import falcon
 from msgspec import Meta
 
+from api.history import At, PastResource
 from api.operation import any_of, operation, own, write
-from api.resource import At, Filters, Resource, owner, sorted_by
+from api.resource import Filters, Resource, owner, sorted_by
 from commands.customers import (
     ArchiveCustomer,
     ChangeCustomer,
@@ -54,13 +55,13 @@ class Customers(Resource):
     on_post = write(RegisterCustomer, any_of(ADMIN, MECHANIC))
 
 
-class Customer(Resource):
+class Customer(PastResource):
     @operation(READERS, params=At, returns=CustomerView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, customer_id: UUID, query: At
     ) -> None:
         """Read a customer, now or as it was."""
-        self.serve(req, resp, "customer", customer_id, query)
+        self.serve_at(req, resp, "customer", customer_id, query)
 
     on_patch = write(ChangeCustomer, any_of(ADMIN, MECHANIC))
     on_delete = write(ArchiveCustomer, any_of(ADMIN))

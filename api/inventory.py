@@ -8,8 +8,9 @@ from uuid import UUID
 import falcon
 from msgspec import Meta
 
+from api.history import At, PastResource
 from api.operation import any_of, operation, write
-from api.resource import At, Filters, ListParams, Resource, sorted_by
+from api.resource import Filters, ListParams, Resource, sorted_by
 from commands.inventory import (
     AddItem,
     AdjustStock,
@@ -60,13 +61,13 @@ class Inventory(Resource):
     on_post = write(AddItem, any_of(ADMIN))
 
 
-class Item(Resource):
+class Item(PastResource):
     @operation(READERS, params=At, returns=ItemView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, inventory_id: UUID, query: At
     ) -> None:
         """Read an inventory item, now or as it was."""
-        self.serve(req, resp, "inventory", inventory_id, query)
+        self.serve_at(req, resp, "inventory", inventory_id, query)
 
     on_patch = write(ChangeItem, any_of(ADMIN))
     on_delete = write(DiscontinueItem, any_of(ADMIN))

@@ -9,8 +9,9 @@ import falcon
 import msgspec
 from msgspec import Meta
 
+from api.history import At, PastResource
 from api.operation import any_of, operation, own, write
-from api.resource import At, Filters, Resource, sorted_by
+from api.resource import Filters, Resource, sorted_by
 from commands.mechanics import ChangeMechanic, HireMechanic, RecordMechanicLeft, RehireMechanic
 from domain.account import Role
 from projections.leaderboard import Leaderboard
@@ -55,13 +56,13 @@ class Mechanics(Resource):
     on_post = write(HireMechanic, any_of(ADMIN))
 
 
-class Mechanic(Resource):
+class Mechanic(PastResource):
     @operation(READERS, params=At, returns=MechanicView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, mechanic_id: UUID, query: At
     ) -> None:
         """Read a mechanic, now or as it was."""
-        self.serve(req, resp, "mechanic", mechanic_id, query)
+        self.serve_at(req, resp, "mechanic", mechanic_id, query)
 
     on_patch = write(ChangeMechanic, any_of(ADMIN) | own(MECHANIC))
     on_delete = write(RecordMechanicLeft, any_of(ADMIN))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -15,31 +15,21 @@ import msgspec
 from msgspec import Meta
 
 from api import cursors
-from api.gate import Forbidden, NoSuchThing
+from api.gate import NoSuchThing
 from api.operation import Operation, Scope, WriteAnswer
 from api.validation import FieldError, InvalidFields
 from commands.fields import Moment
 from commands.kernel import Command, Context, Receipt
 from commands.store import Key
-from domain.account import Role
 from infrastructure.runtime import Runtime
 from infrastructure.sessions import Standing
-from projections import history
 from projections.queries import Listing, Served
 from projections.tokens import Token, parse
-from projections.views import FOLDS
 
 WAIT_SECONDS, WAIT_MAX_SECONDS = 2.0, 10.0
 KEY_MAX = 255
 _ETAG = re.compile(r'^"(\d{1,9})(?:\.\d{1,9})?"$')
 _WAIT = re.compile(r"\bwait=(\d{1,3})\b")
-
-
-class At(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A resource as it was: at a version, or as recorded at a moment."""
-
-    version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
-    as_of: Moment | None = None
 
 
 class ListParams(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -67,9 +57,6 @@ Shown = Callable[[Sequence[bytes]], Sequence[bytes]]
 
 class Resource:
     """One URL. Its operations are bound to their paths when the application is made."""
-
-    PAST = frozenset({Role.ADMIN, Role.AUDITOR})
-    """Who may read it as it was."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -132,44 +119,14 @@ class Resource:
         resp: falcon.Response,
         kind: str,
         id: UUID,
-        at: At | None = None,
         shown: Shown | None = None,
     ) -> None:
-        """A resource by its id, at least as fresh as the client's token; or as it was."""
+        """A resource by its id, at least as fresh as the client's token."""
         token = parse_token(req)
-        if at is not None and (at.version is not None or at.as_of is not None):
-            req.context.passage.settle()
-            served = self._as_it_was(req, kind, id, at)
-        else:
-            found = self.runtime.queries.get(kind, id, token, req.context.passage.look)
-            if found is None or not visible(req, found.owner_id):
-                raise NoSuchThing(f"no {kind} {id}")
-            served = found
-        _tell_position(resp, token.seen(served.position, id, served.version), served.position)
-        if shown is None:
-            _answer(req, resp, served.body, f'"{served.version}.{served.generation}"')
-        else:
-            _answer_digested(req, resp, shown([served.body])[0])
-
-    def _as_it_was(self, req: falcon.Request, kind: str, id: UUID, at: At) -> Served:
-        if req.context.actor.role not in self.PAST:
-            raise Forbidden("the past is read by " + ", ".join(sorted(self.PAST)))
-        events: Iterable[Any] = self.runtime.store.events(id, lte=at.version)
-        if at.as_of is not None:
-            events = history.until(events, at.as_of)
-        served = self.runtime.queries.folded(kind, events)
-        if served is None or (at.as_of is None and served.version != at.version):
-            raise NoSuchThing(f"no {kind} {id} at that point")
-        return served
-
-    def history(self, req: falcon.Request, resp: falcon.Response, kind: str, id: UUID) -> None:
-        """Every event of the stream with what it changed."""
-        token, position = parse_token(req), self.runtime.queries.position()
-        entries = history.history(FOLDS[kind], self.runtime.store.events(id))
-        if not entries:
+        found = self.runtime.queries.get(kind, id, token, req.context.passage.look)
+        if found is None or not visible(req, found.owner_id):
             raise NoSuchThing(f"no {kind} {id}")
-        _tell_position(resp, token.seen(position, id, entries[-1].version), position)
-        _answer_digested(req, resp, msgspec.json.encode({"items": entries, "next": None}))
+        show(req, resp, id, token, found, shown)
 
     def must_be_visible(self, req: falcon.Request, kind: str, id: UUID) -> Served:
         """Raises `NoSuchThing` where a GET of it would be a 404."""
@@ -208,12 +165,12 @@ class Resource:
             cursor = cursors.made(listing, listed.next_key)
             link = f"{req.path}?{urlencode({**req.params, 'cursor': cursor}, doseq=True)}"
             resp.set_header("Link", f'<{link}>; rel="next"')
-        _tell_position(resp, token.seen(listed.position), listed.position)
+        tell_position(resp, token.seen(listed.position), listed.position)
         body = b'{"items":[%b],"next":%b}' % (
             b",".join(shown(listed.items) if shown else listed.items),
             msgspec.json.encode(link),
         )
-        _answer_digested(req, resp, body)
+        answer_digested(req, resp, body)
 
     def serve_whole(
         self, req: falcon.Request, resp: falcon.Response, make: Callable[[], Served]
@@ -221,8 +178,8 @@ class Resource:
         """A body made of many streams."""
         token = self.wait(req)
         served = make()
-        _tell_position(resp, token.seen(served.position), served.position)
-        _answer_digested(req, resp, served.body)
+        tell_position(resp, token.seen(served.position), served.position)
+        answer_digested(req, resp, served.body)
 
 
 def parse_token(req: falcon.Request) -> Token:
@@ -253,7 +210,23 @@ def visible(req: falcon.Request, owner_id: UUID | None) -> bool:
     return owner_id is not None and owner_id == req.context.actor.customer_id
 
 
-def _tell_position(resp: falcon.Response, token: Token, position: int) -> None:
+def show(
+    req: falcon.Request,
+    resp: falcon.Response,
+    id: UUID,
+    token: Token,
+    served: Served,
+    shown: Shown | None,
+) -> None:
+    """Answer with one resource, and tell what the client has seen by now."""
+    tell_position(resp, token.seen(served.position, id, served.version), served.position)
+    if shown is None:
+        _answer(req, resp, served.body, f'"{served.version}.{served.generation}"')
+    else:
+        answer_digested(req, resp, shown([served.body])[0])
+
+
+def tell_position(resp: falcon.Response, token: Token, position: int) -> None:
     resp.set_header("Consistency-Token", str(token))
     resp.set_header("Feed-Position", str(position))
 
@@ -268,7 +241,7 @@ def _answer(req: falcon.Request, resp: falcon.Response, body: bytes, etag: str) 
     resp.data, resp.content_type = body, falcon.MEDIA_JSON
 
 
-def _answer_digested(req: falcon.Request, resp: falcon.Response, body: bytes) -> None:
+def answer_digested(req: falcon.Request, resp: falcon.Response, body: bytes) -> None:
     """For what is made of several streams: the ETag is a digest of the body."""
     _answer(req, resp, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from api.gate import Forbidden
+from api.history import At, PastResource
 from api.operation import any_of, operation, own, write
-from api.resource import At, ListParams, Resource, narrowed, owner, sorted_by, visible
+from api.resource import ListParams, Resource, narrowed, owner, sorted_by, visible
 from commands.fields import Moment
 from commands.ticket_status import (
     VoidTicket,
@@ -112,7 +113,7 @@ def listing(query: TicketFilters, **where: Any) -> Listing:
     )
 
 
-class TicketResource(Resource):
+class TicketResource(PastResource):
     """Tickets, whose past mechanics read too, and which can show what they refer to."""
 
     PAST = frozenset({ADMIN, MECHANIC, AUDITOR})
@@ -186,7 +187,7 @@ class Ticket(TicketResource):
         self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, query: TicketAt
     ) -> None:
         """Read a ticket, now or as it was."""
-        self.serve(req, resp, "ticket", ticket_id, query, self.expanding(req, query.expand))
+        self.serve_at(req, resp, "ticket", ticket_id, query, self.expanding(req, query.expand))
 
     on_patch = write(ChangeTicket, FLOOR)
     on_delete = write(VoidTicket, any_of(ADMIN))

@@ -8,8 +8,9 @@ from uuid import UUID
 import falcon
 from msgspec import Meta
 
+from api.history import At, PastResource
 from api.operation import any_of, operation, own, write
-from api.resource import At, Filters, Resource, narrowed, owner, sorted_by
+from api.resource import Filters, Resource, narrowed, owner, sorted_by
 from commands.vehicles import (
     ArchiveVehicle,
     ChangeVehicle,
@@ -79,13 +80,13 @@ class CustomerVehicles(Resource):
         self.serve_list(req, resp, listing(query, owner_id=customer_id), query)
 
 
-class Vehicle(Resource):
+class Vehicle(PastResource):
     @operation(READERS, params=At, returns=VehicleView, late=True)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, vehicle_id: UUID, query: At
     ) -> None:
         """Read a vehicle, now or as it was."""
-        self.serve(req, resp, "vehicle", vehicle_id, query)
+        self.serve_at(req, resp, "vehicle", vehicle_id, query)
 
     on_patch = write(ChangeVehicle, any_of(ADMIN, MECHANIC))
     on_delete = write(ArchiveVehicle, any_of(ADMIN))
