@@ -9,7 +9,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from api.history import At, PastResource
+from api.history import At, PastResource, difference_of, history_of
 from api.operation import EVERYONE, any_of, operation, write
 from api.resource import ByTime, Filters, Resource, sorted_by
 from commands.accounts import (
@@ -127,6 +127,14 @@ class Account(PastResource):
 
     on_patch = write(ChangeAccount, any_of(ADMIN))
     on_delete = write(DeactivateAccount, any_of(ADMIN))
+
+
+class AccountHistory(PastResource):
+    on_get = history_of("account")
+
+
+class AccountDiff(PastResource):
+    on_get = difference_of("account")
 
 
 class AccountReactivate(Resource):

@@ -13,6 +13,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from api import (
     accounts,
+    audit,
     customers,
     docs,
     health,
@@ -36,6 +37,7 @@ from commands.kernel import NotFound, VersionMismatch
 from commands.store import KeyReused
 from domain.kernel import Refused, Taken
 from infrastructure.access_tokens import InvalidAccess
+from infrastructure.accesses import NotRecorded
 from infrastructure.database import CommitLost
 from infrastructure.event_store.store import CommitUnknown
 from infrastructure.rate_limits import TooManyRequests
@@ -51,24 +53,34 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/me": accounts.Me,
     "/v1/accounts": accounts.Accounts,
     "/v1/accounts/{account_id}": accounts.Account,
+    "/v1/accounts/{account_id}/history": accounts.AccountHistory,
+    "/v1/accounts/{account_id}/diff": accounts.AccountDiff,
     "/v1/accounts/{account_id}/reactivate": accounts.AccountReactivate,
     "/v1/customers": customers.Customers,
     "/v1/customers/{customer_id}": customers.Customer,
+    "/v1/customers/{customer_id}/history": customers.CustomerHistory,
+    "/v1/customers/{customer_id}/diff": customers.CustomerDiff,
     "/v1/customers/{customer_id}/restore": customers.CustomerRestore,
     "/v1/customers/{customer_id}/erase": customers.CustomerErase,
     "/v1/customers/{customer_id}/vehicles": vehicles.CustomerVehicles,
     "/v1/customers/{customer_id}/tickets": tickets.CustomerTickets,
     "/v1/vehicles": vehicles.Vehicles,
     "/v1/vehicles/{vehicle_id}": vehicles.Vehicle,
+    "/v1/vehicles/{vehicle_id}/history": vehicles.VehicleHistory,
+    "/v1/vehicles/{vehicle_id}/diff": vehicles.VehicleDiff,
     "/v1/vehicles/{vehicle_id}/transfer": vehicles.VehicleTransfer,
     "/v1/vehicles/{vehicle_id}/odometer": vehicles.VehicleOdometer,
     "/v1/vehicles/{vehicle_id}/restore": vehicles.VehicleRestore,
     "/v1/mechanics": mechanics.Mechanics,
     "/v1/mechanics/leaderboard": mechanics.MechanicLeaderboard,
     "/v1/mechanics/{mechanic_id}": mechanics.Mechanic,
+    "/v1/mechanics/{mechanic_id}/history": mechanics.MechanicHistory,
+    "/v1/mechanics/{mechanic_id}/diff": mechanics.MechanicDiff,
     "/v1/mechanics/{mechanic_id}/rehire": mechanics.MechanicRehire,
     "/v1/inventory": inventory.Inventory,
     "/v1/inventory/{inventory_id}": inventory.Item,
+    "/v1/inventory/{inventory_id}/history": inventory.ItemHistory,
+    "/v1/inventory/{inventory_id}/diff": inventory.ItemDiff,
     "/v1/inventory/{inventory_id}/receipts": inventory.ItemReceipts,
     "/v1/inventory/{inventory_id}/adjustments": inventory.ItemAdjustments,
     "/v1/inventory/{inventory_id}/movements": inventory.ItemMovements,
@@ -77,6 +89,7 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/tickets": tickets.Tickets,
     "/v1/tickets/{ticket_id}": tickets.Ticket,
     "/v1/tickets/{ticket_id}/history": tickets.TicketHistory,
+    "/v1/tickets/{ticket_id}/diff": tickets.TicketDiff,
     "/v1/tickets/{ticket_id}/mechanics": tickets.TicketMechanics,
     "/v1/tickets/{ticket_id}/mechanics/{mechanic_id}": tickets.TicketMechanic,
     "/v1/tickets/{ticket_id}/parts": ticket_lines.TicketParts,
@@ -90,6 +103,8 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/tickets/{ticket_id}/close": ticket_status.TicketClose,
     "/v1/tickets/{ticket_id}/reopen": ticket_status.TicketReopen,
     "/v1/assignments": tickets.Assignments,
+    "/v1/audit/search": audit.Events,
+    "/v1/audit/accesses": audit.Accesses,
     "/livez": health.Live,
     "/readyz": health.Ready,
     "/metrics": health.Numbers,
@@ -121,6 +136,7 @@ PROBLEM: dict[type[Exception], str] = {
     OperationalError: "unavailable",
     InterfaceError: "unavailable",
     TimeoutError: "unavailable",
+    NotRecorded: "unavailable",
     CommitUnknown: "unavailable",
     CommitLost: "unavailable",
     Overloaded: "overloaded",

@@ -23,6 +23,19 @@ _VALUES: dict[str, Any] = {
 """What a cursor holds, by the column the list is sorted on."""
 
 
+def packed(key: Any) -> str:
+    """The cursor of the page that follows that key."""
+    return urlsafe_b64encode(msgspec.json.encode(key)).rstrip(b"=").decode()
+
+
+def unpacked(cursor: str, type: Any) -> Any:
+    """The key in a cursor. Raises `InvalidFields`; clients may send anything."""
+    try:
+        return msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=type)
+    except (ValueError, OverflowError, msgspec.MsgspecError):
+        raise InvalidFields([FieldError("/cursor", "Expected the cursor of a page")]) from None
+
+
 def made(listing: Listing, key: tuple[Any, UUID]) -> str:
     """The cursor of the page that follows the row with that sort value and tie."""
     packed = msgspec.json.encode([listing.sort, listing.descending, *key])

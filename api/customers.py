@@ -8,7 +8,7 @@ from uuid import UUID
 import falcon
 from msgspec import Meta
 
-from api.history import At, PastResource
+from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, own, write
 from api.resource import Filters, Resource, owner, sorted_by
 from commands.customers import (
@@ -65,6 +65,14 @@ class Customer(PastResource):
 
     on_patch = write(ChangeCustomer, any_of(ADMIN, MECHANIC))
     on_delete = write(ArchiveCustomer, any_of(ADMIN))
+
+
+class CustomerHistory(PastResource):
+    on_get = history_of("customer")
+
+
+class CustomerDiff(PastResource):
+    on_get = difference_of("customer")
 
 
 class CustomerRestore(Resource):

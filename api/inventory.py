@@ -8,7 +8,7 @@ from uuid import UUID
 import falcon
 from msgspec import Meta
 
-from api.history import At, PastResource
+from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, write
 from api.resource import Filters, ListParams, Resource, sorted_by
 from commands.inventory import (
@@ -71,6 +71,14 @@ class Item(PastResource):
 
     on_patch = write(ChangeItem, any_of(ADMIN))
     on_delete = write(DiscontinueItem, any_of(ADMIN))
+
+
+class ItemHistory(PastResource):
+    on_get = history_of("inventory")
+
+
+class ItemDiff(PastResource):
+    on_get = difference_of("inventory")
 
 
 class ItemReceipts(Resource):

@@ -9,7 +9,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from api.history import At, PastResource
+from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, own, write
 from api.resource import Filters, Resource, sorted_by
 from commands.mechanics import ChangeMechanic, HireMechanic, RecordMechanicLeft, RehireMechanic
@@ -66,6 +66,14 @@ class Mechanic(PastResource):
 
     on_patch = write(ChangeMechanic, any_of(ADMIN) | own(MECHANIC))
     on_delete = write(RecordMechanicLeft, any_of(ADMIN))
+
+
+class MechanicHistory(PastResource):
+    on_get = history_of("mechanic")
+
+
+class MechanicDiff(PastResource):
+    on_get = difference_of("mechanic")
 
 
 class MechanicRehire(Resource):

@@ -53,7 +53,8 @@ def reads(one: Operation) -> bool:
 
 def waits(one: Operation) -> bool:
     """Whether it is made of many streams, so that it waits for the views, not for one stream."""
-    return reads(one) and one.params is not None and not one.path.endswith("}")
+    many = one.params is not None and not one.path.endswith("}")
+    return reads(one) and many and not one.fresh
 
 
 def conditional(one: Operation) -> bool:
@@ -79,7 +80,7 @@ def headers_given(one: Operation) -> list[str]:
         names += ["ETag", "Consistency-Token", *(["Location"] if one.creates else [])]
     elif reads(one):
         names += ["ETag", "Consistency-Token", "Feed-Position"]
-        names += ["Link"] if waits(one) and get_origin(one.returns) is list else []
+        names += ["Link"] if "limit" in getattr(one.params, "__struct_fields__", ()) else []
     return names
 
 

@@ -46,7 +46,7 @@ class Operation:
     `budget` is what it counts against ("" where asking costs nothing). The gate counts before
     anything is read; where it is `late` the responder does, together with its look in the cache
     or with what the body says (see `Passage`).
-
+    What is `fresh` is shown from the events or records themselves: it waits for no view.
     `body` and `path_params` of a write are derived from its command and its route when the
     operation is bound to a path.
     """
@@ -60,6 +60,7 @@ class Operation:
     params: type[msgspec.Struct] | None = None
     returns: Any = None
     statuses: tuple[int, ...] = ()
+    fresh: bool = False
     creates: bool = False
     of_actor: str = ""
     method: str = ""
@@ -81,6 +82,7 @@ def operation(
     params: type[msgspec.Struct] | None = None,
     returns: Any = None,
     statuses: tuple[int, ...] = (),
+    fresh: bool = False,
     media_type: str = falcon.MEDIA_JSON,
     budget: str | None = None,
     late: bool = False,
@@ -98,6 +100,7 @@ def operation(
             params=params,
             returns=returns,
             statuses=statuses,
+            fresh=fresh,
             media_type=media_type,
             budget=_OF_METHOD if budget is None else budget,
             late=late,

@@ -107,8 +107,8 @@ class Resource:
     ) -> None:
         """The resource as this write left it, from its own events: never behind."""
         target: UUID = getattr(command, command.__struct_fields__[0])
-        events = self.runtime.store.events(target, lte=receipt.version)
-        if (served := self.runtime.queries.folded(operation.kind, events)) is not None:
+        served = self.runtime.queries.at(operation.kind, target, version=receipt.version)
+        if served is not None:
             resp.data, resp.content_type = served.body, falcon.MEDIA_JSON
             resp.set_header("ETag", f'"{served.version}.{served.generation}"')
             resp.set_header("Preference-Applied", "return=representation")
@@ -135,14 +135,15 @@ class Resource:
             raise NoSuchThing(f"no {kind} {id}")
         return found
 
-    def wait(self, req: falcon.Request) -> Token:
-        """For a list: until the views have come as far as the client's token."""
+    def wait(self, req: falcon.Request, reached: Callable[[], int] | None = None) -> Token:
+        """For a list: until the views, or what says how far it has `reached`, have come as far
+        as the client's token."""
         token = parse_token(req)
         if token.position or token.versions:
             req.context.passage.settle()
             preferred = _WAIT.search(req.get_header("Prefer") or "")
             seconds = float(preferred[1]) if preferred else WAIT_SECONDS
-            self.runtime.queries.wait_for(token, min(seconds, WAIT_MAX_SECONDS))
+            self.runtime.queries.wait_for(token, min(seconds, WAIT_MAX_SECONDS), reached)
         return token
 
     def serve_list(
@@ -160,17 +161,12 @@ class Resource:
         if query.cursor is not None:
             listing = listing._replace(after=cursors.read(listing, query.cursor))
         listed = self.runtime.queries.list(listing)
-        link = None
+        cursor = None
         if listed.next_key is not None:
             cursor = cursors.made(listing, listed.next_key)
-            link = f"{req.path}?{urlencode({**req.params, 'cursor': cursor}, doseq=True)}"
-            resp.set_header("Link", f'<{link}>; rel="next"')
         tell_position(resp, token.seen(listed.position), listed.position)
-        body = b'{"items":[%b],"next":%b}' % (
-            b",".join(shown(listed.items) if shown else listed.items),
-            msgspec.json.encode(link),
-        )
-        answer_digested(req, resp, body)
+        items = shown(listed.items) if shown else listed.items
+        answer_page(req, resp, b"[%b]" % b",".join(items), cursor)
 
     def serve_whole(
         self, req: falcon.Request, resp: falcon.Response, make: Callable[[], Served]
@@ -229,6 +225,17 @@ def show(
 def tell_position(resp: falcon.Response, token: Token, position: int) -> None:
     resp.set_header("Consistency-Token", str(token))
     resp.set_header("Feed-Position", str(position))
+
+
+def answer_page(
+    req: falcon.Request, resp: falcon.Response, items: bytes, cursor: str | None
+) -> None:
+    """A page, given as a JSON array, and the way to the next."""
+    link = None
+    if cursor is not None:
+        link = f"{req.path}?{urlencode({**req.params, 'cursor': cursor}, doseq=True)}"
+        resp.set_header("Link", f'<{link}>; rel="next"')
+    answer_digested(req, resp, b'{"items":%b,"next":%b}' % (items, msgspec.json.encode(link)))
 
 
 def _answer(req: falcon.Request, resp: falcon.Response, body: bytes, etag: str) -> None:

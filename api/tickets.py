@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from api.gate import Forbidden
-from api.history import At, PastResource
+from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, own, write
 from api.resource import ListParams, Resource, narrowed, owner, sorted_by, visible
 from commands.fields import Moment
@@ -28,7 +28,6 @@ from domain import vin
 from domain.account import Role
 from domain.ticket_events import Status
 from projections.customers import CustomerView
-from projections.history import HistoryEntry
 from projections.queries import Listing
 from projections.tickets import AssignmentView, TicketView
 from projections.vehicles import VehicleView
@@ -114,9 +113,7 @@ def listing(query: TicketFilters, **where: Any) -> Listing:
 
 
 class TicketResource(PastResource):
-    """Tickets, whose past mechanics read too, and which can show what they refer to."""
-
-    PAST = frozenset({ADMIN, MECHANIC, AUDITOR})
+    """Tickets, which can show what they refer to."""
 
     def expanding(
         self, req: falcon.Request, expand: str | None
@@ -193,11 +190,12 @@ class Ticket(TicketResource):
     on_delete = write(VoidTicket, any_of(ADMIN))
 
 
-class TicketHistory(TicketResource):
-    @operation(any_of(ADMIN, MECHANIC, AUDITOR), returns=list[HistoryEntry])
-    def on_get(self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID) -> None:
-        """Read everything that happened to a ticket: what, when, by whom, and what it changed."""
-        self.history(req, resp, "ticket", ticket_id)
+class TicketHistory(PastResource):
+    on_get = history_of("ticket")
+
+
+class TicketDiff(PastResource):
+    on_get = difference_of("ticket")
 
 
 class TicketMechanics(Resource):

@@ -8,7 +8,7 @@ from uuid import UUID
 import falcon
 from msgspec import Meta
 
-from api.history import At, PastResource
+from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, own, write
 from api.resource import Filters, Resource, narrowed, owner, sorted_by
 from commands.vehicles import (
@@ -90,6 +90,14 @@ class Vehicle(PastResource):
 
     on_patch = write(ChangeVehicle, any_of(ADMIN, MECHANIC))
     on_delete = write(ArchiveVehicle, any_of(ADMIN))
+
+
+class VehicleHistory(PastResource):
+    on_get = history_of("vehicle")
+
+
+class VehicleDiff(PastResource):
+    on_get = difference_of("vehicle")
 
 
 class VehicleTransfer(Resource):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from threading import Event, Thread
 
+from infrastructure.audit_index import AuditIndex
 from infrastructure.event_store.sequencer import Sequencer
 from projections.generations import Generations
 from projections.runner import BATCH_MAX, Runner
@@ -26,8 +27,15 @@ log = logging.getLogger(__name__)
 class Advance:
     """Any number of processes may advance at once; each batch takes effect once."""
 
-    def __init__(self, sequencer: Sequencer, generations: Generations, runner: Runner) -> None:
+    def __init__(
+        self,
+        sequencer: Sequencer,
+        generations: Generations,
+        runner: Runner,
+        audit_index: AuditIndex,
+    ) -> None:
         self._sequencer, self._generations, self._runner = sequencer, generations, runner
+        self._audit_index = audit_index
 
     def __call__(
         self,
@@ -53,8 +61,10 @@ class Advance:
         return self._sequencer.step()
 
     def fold(self) -> int:
-        """One batch of the live views: how many events it held, `BATCH_MAX` if there is more."""
-        return self._runner.step(self._generations.live())
+        """One batch of the live views, and one of the audit index: how many events the larger
+        one held, `BATCH_MAX` if there is more."""
+        folded = self._runner.step(self._generations.live())
+        return max(folded, self._audit_index.step())
 
 
 class BackgroundAdvance:

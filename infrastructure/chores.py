@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from threading import Event, Thread
 
+from infrastructure.accesses import Accesses
 from infrastructure.credentials import Credentials
 from infrastructure.event_store.store import EventStore
 from projections.generations import Generations
@@ -26,10 +27,12 @@ class Chores:
         store: EventStore,
         credentials: Credentials,
         views: Generations,
+        accesses: Accesses,
         *,
         period_seconds: float = PERIOD_SECONDS,
     ) -> None:
         self._store, self._credentials, self._views = store, credentials, views
+        self._accesses = accesses
         self._period = period_seconds
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="chores", daemon=True)
@@ -43,10 +46,13 @@ class Chores:
             self._thread.join()
 
     def sweep(self) -> None:
-        """Delete expired idempotency keys and refresh tokens, and views served no more."""
+        """Delete expired idempotency keys, refresh tokens and access records, and views
+        served no more."""
         keys, tokens = self._store.sweep(), self._credentials.sweep()
         if keys or tokens:
             log.info("swept %d idempotency keys, %d refresh tokens", keys, tokens)
+        if records := self._accesses.sweep():
+            log.info("swept %d access records", records)
         if dropped := self._views.drop_superseded():
             log.info("dropped %d generations of views", dropped)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +28,9 @@ from commands.kernel import (
 )
 from domain.vehicle import OdometerUnit
 from infrastructure.access_tokens import AccessTokens
+from infrastructure.accesses import Accesses
 from infrastructure.advancing import Advance, BackgroundAdvance
+from infrastructure.audit_index import AuditIndex
 from infrastructure.chores import Chores
 from infrastructure.credentials import Credentials
 from infrastructure.database import Database
@@ -76,6 +78,8 @@ class Runtime:
     background: BackgroundAdvance | None
     chores: Chores
     queries: Queries
+    audit_index: AuditIndex
+    accesses: Accesses
     credentials: Credentials
     sessions: Sessions
     rate_limits: RateLimits
@@ -139,7 +143,9 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     sequencer = Sequencer(database)
     generations = Generations(database, clock)
     runner = Runner(database, feed, cache, clock)
-    advance = Advance(sequencer, generations, runner)
+    audit_index = AuditIndex(database, feed)
+    accesses = Accesses(database, clock, timedelta(days=settings.access_log_days))
+    advance = Advance(sequencer, generations, runner, audit_index)
     background = BackgroundAdvance(advance)
 
     def claim_id(kind: str, value: str) -> UUID:
@@ -158,8 +164,10 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         dead_letters=DeadLetters(database, Streams(database, mapper), cache, clock),
         advance=advance,
         background=background if redis is None else None,
-        chores=Chores(store, credentials, generations),
+        chores=Chores(store, credentials, generations, accesses),
         queries=Queries(database, generations, cache, store, feed.position_of),
+        audit_index=audit_index,
+        accesses=accesses,
         credentials=credentials,
         sessions=Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock)),
         rate_limits=RateLimits(settings, counter, keyring.digest),

@@ -131,6 +131,9 @@ class Settings:
         None,
         secret=True,
     )
+    access_log_days: int = _setting(
+        "Days for which is kept who read the past.", values.number(1, 36_500), 730
+    )
     rate_limit_enabled: bool = _setting(
         "Whether clients that ask too much are turned away: 1 or 0.", values.switch, True
     )

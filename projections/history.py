@@ -5,42 +5,58 @@ The folds are those of the live views, so a version reads byte for byte as it wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import takewhile
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import select
 
 from domain.kernel import Recorded
 from projections.cache import Entry
-from projections.kernel import Fold
+from projections.generations import Generations
+from projections.kernel import Connections, Fold
+from projections.tables import tables
+from projections.views import FOLDS
+
+CHUNK = 1_000
+"""Events in memory at once."""
+MOVING = ("version", "updated_at")
+"""What every event changes: the entry itself says it."""
+LINES = ("parts", "labor")
+"""Fields that are lists of lines, compared line by line."""
 
 
 class Events(Protocol):
     """Where streams are read from."""
 
-    def events(self, id: UUID, *, gt: int = 0, lte: int | None = None) -> Sequence[Recorded[Any]]:
-        """Events of one stream in order: versions above `gt`, up to and including `lte`."""
+    def events(
+        self, id: UUID, *, gt: int = 0, lte: int | None = None, limit: int | None = None
+    ) -> Sequence[Recorded[Any]]:
+        """Events of one stream in order: versions above `gt`, up to and including `lte`, at
+        most `limit`."""
 
 
 class Change(msgspec.Struct):
-    """A field before and after an event."""
+    """A field before and after. Null: there was nothing, or it was erased since."""
 
     before: Any
     after: Any
 
 
 class Actor(msgspec.Struct):
-    """Who did it: an account (null for the system itself), and its role at that time."""
+    """Who did it: an account (null for the system itself), its role at that time, and its
+    e-mail as it is now, null where it was erased or is not known."""
 
     id: UUID | None
     role: str
+    email: str | None = None
 
 
 class HistoryEntry(msgspec.Struct):
-    """One event: what happened, when, by whom, under which request, and what it changed."""
+    """One event: what happened, when, by whom, under which request, and what it changed: by
+    field, parts and labor by line (`parts/<line_id>`)."""
 
     version: int
     type: str
@@ -52,53 +68,131 @@ class HistoryEntry(msgspec.Struct):
     changes: dict[str, Change]
 
 
-def at(fold: Fold[Any], events: Iterable[Recorded[Any]]) -> Entry | None:
-    """The resource as these events leave it; `None` if there are none of its kind."""
-    state = None
-    for recorded in events:
-        if not tag(recorded).startswith(f"{fold.kind}."):
+class Page(NamedTuple):
+    """Some of a stream's history, and whether there is more after it."""
+
+    entries: list[HistoryEntry]
+    more: bool
+
+
+class Past:
+    """Streams as they were. Memory is bounded by CHUNK events, whatever the length."""
+
+    def __init__(self, connections: Connections, live: Generations, events: Events) -> None:
+        self._connections, self._generations, self._events = connections, live, events
+
+    def at(
+        self, kind: str, id: UUID, *, version: int | None = None, moment: datetime | None = None
+    ) -> Entry | None:
+        """The resource after that version, as recorded at that moment, or as it is now; `None`
+        if there was none of its kind. A version beyond the last gives the last."""
+        fold = FOLDS[kind]
+        kept, state = self._kept(fold, id, version, moment)
+        for recorded in self._after(id, kept, version):
+            if moment is not None and recorded.recorded_at > moment:
+                break
+            if not _belongs(recorded, fold):
+                return None
+            state = fold.evolve(state, recorded)
+        if state is None:
             return None
-        state = fold.evolve(state, recorded)
-    if state is None:
-        return None
-    _, row = next(fold.rows(state))
-    return Entry(0, row["version"], row["owner_id"], row["body"])
+        _, row = next(fold.rows(state))
+        return Entry(0, row["version"], row["owner_id"], row["body"])
+
+    def page(self, kind: str, id: UUID, after: int, limit: int) -> Page | None:
+        """The events that follow version `after`, with what each changed in the resource;
+        `None` if there is none of its kind."""
+        fold = FOLDS[kind]
+        kept, state = self._kept(fold, id, after, None)
+        entries, shown = list[HistoryEntry](), dict[str, Any]()
+        if kept == after and state is not None:
+            shown = facts(_body(fold, state))
+        for recorded in self._after(id, kept, after + limit + 1):
+            if not _belongs(recorded, fold):
+                return None
+            if len(entries) == limit:
+                return Page(entries, more=True)
+            state = fold.evolve(state, recorded)
+            if recorded.originator_version < after:
+                continue
+            before, shown = shown, facts(_body(fold, state))
+            if recorded.originator_version > after:
+                entries.append(_entry(recorded, changes(before, shown)))
+        return Page(entries, more=False) if state is not None else None
+
+    def _after(self, id: UUID, version: int, last: int | None) -> Iterator[Recorded[Any]]:
+        while True:
+            chunk = self._events.events(id, gt=version, lte=last, limit=CHUNK)
+            yield from chunk
+            if len(chunk) < CHUNK:
+                return
+            version = chunk[-1].originator_version
+
+    def _kept(
+        self, fold: Fold[Any], id: UUID, version: int | None, moment: datetime | None
+    ) -> tuple[int, Any]:
+        """The last state of a long stream that was kept by then, and its version."""
+        if not fold.keeps_states or version == 0:
+            return 0, None
+        table = tables(self._generations.live())["kept_states"]
+        query = select(table.c.version, table.c.state).where(table.c.id == id)
+        if version is not None:
+            query = query.where(table.c.version <= version)
+        if moment is not None:
+            query = query.where(table.c.recorded_at <= moment)
+        with self._connections.reading() as connection:
+            latest = query.order_by(table.c.version.desc()).limit(1)
+            row = connection.execute(latest).one_or_none()
+        if row is None:
+            return 0, None
+        try:
+            return row.version, msgspec.json.decode(row.state, type=fold.state)
+        except msgspec.MsgspecError:  # of views that another release builds at this moment
+            return 0, None
+
+
+def facts(body: bytes) -> dict[str, Any]:
+    """What a body says, field by field, but for what every event changes."""
+    fields: dict[str, Any] = msgspec.json.decode(body)
+    for name in MOVING:
+        del fields[name]
+    for name in LINES:
+        for line in fields.pop(name, ()):
+            fields[f"{name}/{line['line_id']}"] = line
+    return fields
+
+
+def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Change]:
+    """The facts that differ. A field that is not there is null."""
+    return {
+        name: Change(before.get(name), after.get(name))
+        for name in before | after
+        if before.get(name) != after.get(name)
+    }
 
 
 def tag(recorded: Recorded[Any]) -> str:
     return str(recorded.event.__struct_config__.tag)
 
 
-def until(events: Iterable[Recorded[Any]], moment: datetime) -> Iterable[Recorded[Any]]:
-    """The events recorded at that moment or before."""
-    return takewhile(lambda recorded: recorded.recorded_at <= moment, events)
+def _belongs(recorded: Recorded[Any], fold: Fold[Any]) -> bool:
+    return tag(recorded).startswith(f"{fold.kind}.")
 
 
-def history(fold: Fold[Any], events: Iterable[Recorded[Any]]) -> list[HistoryEntry]:
-    """Every event with what it changed in the resource; nothing if it is of another kind."""
-    entries, state, before = [], None, dict[str, Any]()
-    for recorded in events:
-        if not tag(recorded).startswith(f"{fold.kind}."):
-            return []
-        state = fold.evolve(state, recorded)
-        _, row = next(fold.rows(state))
-        after = msgspec.json.decode(row["body"])
-        changes = {
-            name: Change(before.get(name), value)
-            for name, value in after.items()
-            if before.get(name) != value and name not in ("version", "updated_at")
-        }
-        entries.append(
-            HistoryEntry(
-                version=recorded.originator_version,
-                type=tag(recorded),
-                recorded_at=recorded.recorded_at,
-                actor=Actor(recorded.actor, recorded.role),
-                command=recorded.command,
-                request_id=recorded.correlation_id,
-                reason=recorded.reason,
-                changes=changes,
-            )
-        )
-        before = after
-    return entries
+def _body(fold: Fold[Any], state: Any) -> bytes:
+    _, row = next(fold.rows(state))
+    body: bytes = row["body"]
+    return body
+
+
+def _entry(recorded: Recorded[Any], changed: dict[str, Change]) -> HistoryEntry:
+    return HistoryEntry(
+        version=recorded.originator_version,
+        type=tag(recorded),
+        recorded_at=recorded.recorded_at,
+        actor=Actor(recorded.actor, recorded.role),
+        command=recorded.command,
+        request_id=recorded.correlation_id,
+        reason=recorded.reason,
+        changes=changed,
+    )

@@ -22,7 +22,7 @@ from domain.inventory import (
     StockReturned,
 )
 from domain.kernel import Recorded
-from projections.kernel import Fold, Row, Seen, changed, first
+from projections.kernel import Fold, Row, Seen, changed, first, kept_state
 
 
 class ItemView(Seen, kw_only=True):
@@ -155,6 +155,7 @@ def rows(view: ItemView) -> Iterator[Row]:
 
 
 def entries(view: ItemView, recorded: Recorded[Any]) -> Iterator[Row]:
+    yield from kept_state(view, recorded)
     match recorded.event:
         case StockReceived() as e:
             what: dict[str, Any] = dict(
@@ -192,4 +193,4 @@ def entries(view: ItemView, recorded: Recorded[Any]) -> Iterator[Row]:
     )
 
 
-FOLD = Fold("inventory", ItemView, evolve, rows, entries)
+FOLD = Fold("inventory", ItemView, evolve, rows, entries, keeps_states=True)

@@ -23,11 +23,27 @@ from domain.kernel import BrokenHistory, Recorded
 Row = tuple[str, dict[str, Any]]
 """A table's name, and all of a row's columns."""
 
+KEPT_EVERY = 1_000
+
 S = TypeVar("S")
 
 
 def no_entries(state: Any, recorded: Recorded[Any]) -> Iterator[Row]:
     return iter(())
+
+
+def kept_state(state: Any, recorded: Recorded[Any]) -> Iterator[Row]:
+    """A ledger line with every KEPT_EVERY-th state. Never of a person: it outlives erasure."""
+    if recorded.originator_version % KEPT_EVERY == 0:
+        yield (
+            "kept_states",
+            dict(
+                id=recorded.originator_id,
+                version=recorded.originator_version,
+                recorded_at=recorded.recorded_at,
+                state=msgspec.json.encode(state),
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -36,8 +52,10 @@ class Fold(Generic[S]):
 
     `kind` is what its events' tags begin with. `rows` depends on the state alone and its first
     row is the resource itself (`id`, `version`, `owner_id`, `body`). `entries` are ledger
-    lines: rows that one event adds and no later event changes. `erasure` is the tag of the
-    event after which nothing personal may be shown, not even of a stream that is parked.
+    lines: rows that one event adds and no later event changes. With `keeps_states` every so
+    many states are among them, from which the past of a long stream is read. `erasure` is the
+    tag of the event after which nothing personal may be shown, not even of a stream that is
+    parked.
     """
 
     kind: str
@@ -46,6 +64,7 @@ class Fold(Generic[S]):
     rows: Callable[[S], Iterator[Row]]
     entries: Callable[[S, Recorded[Any]], Iterator[Row]] = no_entries
     erasure: str | None = None
+    keeps_states: bool = False
 
 
 class Seen(msgspec.Struct, kw_only=True):

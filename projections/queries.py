@@ -11,16 +11,15 @@ from uuid import UUID
 
 from sqlalchemy import Column, Select, String, Table, and_, bindparam, or_, select
 
-from domain.kernel import Recorded
-from projections import history, leaderboard
+from projections import leaderboard
 from projections.cache import Cache, Entry, Looked
 from projections.generations import Generations
-from projections.history import Events
+from projections.history import Events, Past
 from projections.kernel import Connections
 from projections.runner import body_key
 from projections.tables import generations, tables
 from projections.tokens import Token
-from projections.views import FOLDS, RELATED, TABLE_OF
+from projections.views import RELATED, TABLE_OF
 
 POLL_SECONDS = 0.01
 
@@ -81,7 +80,7 @@ class Queries:
         position_of: PositionOf,
     ) -> None:
         self._connections, self._generations, self._cache = connections, live, cache
-        self._events, self._position_of = events, position_of
+        self.past, self._position_of = Past(connections, live, events), position_of
 
     def get(self, kind: str, id: UUID, token: Token, look: Look | None = None) -> Served | None:
         """The resource, at least as fresh as the token. Never waits: where the view is
@@ -99,11 +98,14 @@ class Queries:
             filled = Entry(row.position, row.version, row.owner_id, row.body)
             self._cache.fill(generation, key, filled, (kind,))
             return Served(row.body, row.version, row.owner_id, row.position, generation)
-        return self.folded(kind, self._events.events(id))
+        return self.at(kind, id)
 
-    def folded(self, kind: str, events: Iterable[Recorded[Any]]) -> Served | None:
-        """The resource as these events leave it, whatever the views show."""
-        entry = history.at(FOLDS[kind], events)
+    def at(
+        self, kind: str, id: UUID, *, version: int | None = None, moment: datetime | None = None
+    ) -> Served | None:
+        """The resource from its own events, whatever the views show: now, after a version, or
+        as recorded at a moment."""
+        entry = self.past.at(kind, id, version=version, moment=moment)
         if entry is None:
             return None
         position, generation = self.position(), self._generations.live()
@@ -114,8 +116,12 @@ class Queries:
             query = _by_id(tables(generation)[TABLE_OF[kind]], generation)
             return connection.execute(query, dict(id=id)).one_or_none()
 
-    def wait_for(self, token: Token, seconds: float) -> None:
-        """Until the live views have come as far as the token. Raises `ProjectionBehind`."""
+    def wait_for(
+        self, token: Token, seconds: float, reached: Callable[[], int] | None = None
+    ) -> None:
+        """Until the live views, or what says how far it has `reached`, have come as far as the
+        token. Raises `ProjectionBehind`."""
+        reached = reached or self.position
         deadline = time.monotonic() + seconds
         needed, unplaced = token.position, dict(token.versions)
         while True:
@@ -124,7 +130,7 @@ class Queries:
                     break
                 needed = max(needed, position)
                 del unplaced[id]
-            if not unplaced and needed <= self.position():
+            if not unplaced and needed <= reached():
                 return
             if time.monotonic() >= deadline:
                 raise ProjectionBehind

@@ -151,6 +151,13 @@ def tables(generation: int) -> dict[str, Table]:
         Column("body", Bytes, nullable=False),
     )
     table(
+        "kept_states",
+        Column("id", Id, primary_key=True),
+        Column("version", Integer, primary_key=True, autoincrement=False),
+        Column("recorded_at", Instant, nullable=False),
+        Column("state", Bytes, nullable=False),
+    )
+    table(
         "streams",
         Column("id", Id, primary_key=True),
         Column("kind", String(16), nullable=False),

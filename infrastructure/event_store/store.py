@@ -78,9 +78,11 @@ class EventStore:
                 raise Collision(str(error.orig)) from error
             raise
 
-    def events(self, id: UUID, *, gt: int = 0, lte: int | None = None) -> list[Recorded[Any]]:
-        """An aggregate's events after version `gt`, up to and including `lte`."""
-        history = self.application.events.get(id, gt=gt, lte=lte)
+    def events(
+        self, id: UUID, *, gt: int = 0, lte: int | None = None, limit: int | None = None
+    ) -> list[Recorded[Any]]:
+        """An aggregate's events after version `gt`, up to and including `lte`, at most `limit`."""
+        history = self.application.events.get(id, gt=gt, lte=lte, limit=limit)
         return list(cast(Iterator[Recorded[Any]], history))
 
     def next_number(self, name: str) -> int:

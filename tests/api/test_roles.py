@@ -35,6 +35,8 @@ tickets.read        all    all       own       all      all
 tickets.work        all    all       -         -        -
 tickets.undo        all    -         -         -        -
 tickets.history     all    all       -         all      -
+history             all    -         -         all      -
+audit               all    -         -         all      -
 assignments.read    all    all       -         all      all
 inventory.read      all    all       -         all      all
 inventory.write     all    -         -         -        -
@@ -71,7 +73,16 @@ tickets.read        GET /v1/tickets/{ticket_id}/parts
 tickets.read        GET /v1/tickets/{ticket_id}/parts/{line_id}
 tickets.read        GET /v1/tickets/{ticket_id}/labor
 tickets.read        GET /v1/tickets/{ticket_id}/labor/{line_id}
-tickets.history     GET /v1/tickets/{ticket_id}/history
+tickets.history     GET /v1/tickets/{ticket_id}/history, GET /v1/tickets/{ticket_id}/diff
+history             GET /v1/accounts/{account_id}/history, GET /v1/accounts/{account_id}/diff
+history             GET /v1/customers/{customer_id}/history
+history             GET /v1/customers/{customer_id}/diff
+history             GET /v1/vehicles/{vehicle_id}/history, GET /v1/vehicles/{vehicle_id}/diff
+history             GET /v1/mechanics/{mechanic_id}/history
+history             GET /v1/mechanics/{mechanic_id}/diff
+history             GET /v1/inventory/{inventory_id}/history
+history             GET /v1/inventory/{inventory_id}/diff
+audit               GET /v1/audit/search, GET /v1/audit/accesses
 tickets.work        POST /v1/tickets, PATCH /v1/tickets/{ticket_id}
 tickets.work        PUT /v1/tickets/{ticket_id}/mechanics/{mechanic_id}
 tickets.work        DELETE /v1/tickets/{ticket_id}/mechanics/{mechanic_id}

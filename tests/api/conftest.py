@@ -1,0 +1,12 @@
+"""What tests of the API share."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is remembered for seconds is remembered for good: statements can be counted."""
+    monkeypatch.setattr("projections.generations.REMEMBERED_SECONDS", 1e9)
+    monkeypatch.setattr("infrastructure.sessions.STANDING_SECONDS", 1e9)
