@@ -90,7 +90,7 @@ class Busy:
         return [
             ("DELETE", f"{self.ticket}/{name}/{line['line_id']}", {})
             for name in LINES
-            for line in body[name][1:]
+            for line in body[name]
         ]
 
     def served(self, times: int) -> Bodies:

@@ -113,6 +113,21 @@ def test_records_are_paged_without_gap_or_double(shop: Shop) -> None:
     is_problem(shop.get(f"{ACCESSES}?{later}"), 422, "invalid-fields", "/from")
 
 
+def test_records_of_one_instant_are_told_apart(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = shop.runtime.clock()
+    monkeypatch.setattr(shop.runtime.accesses, "_clock", lambda: now)
+    path = f"/v1/customers/{shop.customer()}?version=1"
+    visits = [f"visit-{n}" for n in range(5)]
+    for visit in visits:
+        done(shop.get(path, headers={"X-Request-Id": visit}))
+
+    found = [
+        r["request_id"] for r in pages(shop, ACCESSES, limit=1) if "accesses" not in r["operation"]
+    ]
+
+    assert sorted(found) == visits
+
+
 @pytest.mark.parametrize("rest", ["?version=1", "/history", "/diff?from=1&to=1"])
 def test_what_cannot_be_recorded_is_not_read(shop: Shop, rest: str) -> None:
     path = f"/v1/customers/{shop.customer(name='A Person')}"

@@ -74,6 +74,9 @@ def test_a_long_history_is_paged_without_folding_all_of_it(long: Shop, read: lis
     assert statements(last_page) == statements(tenth)
     statements(last_page)
     assert sum(read) <= KEPT_EVERY + 201
+    read.clear()
+    done(long.get(f"{ITEM}/history?limit=10"))
+    assert sum(read) == 11
 
 
 def test_a_kept_state_changes_no_answer(long: Shop) -> None:
@@ -161,6 +164,8 @@ def test_lines_of_a_ticket_have_a_past_too(shop: Shop) -> None:
     shown = done(shop.get(line))
     done(shop.delete(line))
 
+    last: Any = items(shop.get(f"{ticket}/history"))[-1]
+    assert last["changes"][f"parts/{shown['line_id']}"] == {"before": shown, "after": None}
     assert items(shop.get(f"{ticket}/parts?version=2")) == [shown]
     assert done(shop.get(f"{line}?version=2")) == shown
     assert items(shop.get(f"{ticket}/parts?version=1")) == items(shop.get(f"{ticket}/parts")) == []
