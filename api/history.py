@@ -102,9 +102,11 @@ class PastResource(Resource):
         self.record(req, id, at)
         show(req, resp, id, parse_token(req), served, shown)
 
-    def record(self, req: falcon.Request, subject: UUID | None, query: msgspec.Struct) -> None:
+    def record(
+        self, req: falcon.Request, subject: UUID | None, query: msgspec.Struct | None = None
+    ) -> None:
         """Keep who is about to be told what. Raises `NotRecorded`."""
-        actor, asked = req.context.actor, msgspec.to_builtins(query)
+        actor, asked = req.context.actor, msgspec.to_builtins(query) or {}
         self.runtime.accesses.record(
             actor=actor.account_id,
             role=actor.role.value,
