@@ -30,9 +30,8 @@ from sqlalchemy import (
 from infrastructure.database import Database
 from infrastructure.event_store.feed import Feed, FeedEntry
 from infrastructure.event_store.tables import TOPIC_LENGTH_MAX, events, metadata
+from projections.runner import BATCH_MAX
 from projections.sql import TABLE_OPTIONS, Id, Instant
-
-BATCH_MAX = 500
 
 audit_index = Table(
     "audit_index",
