@@ -25,7 +25,10 @@ from tests.shop import Shop
 EVENTS = int(os.environ.get("TORTURE_EVENTS", "20000"))
 
 
-def test_rebuilt_views_are_the_live_ones_byte_for_byte(shop: Shop) -> None:
+def test_rebuilt_views_are_the_live_ones_byte_for_byte(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.kernel.KEPT_EVERY", 2)
     runtime = shop.runtime
     seed(runtime, SMALL, by=None)
     _an_odd_day(shop)

@@ -98,7 +98,10 @@ def test_an_event_that_comes_again_changes_nothing(runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 7])
-def test_the_size_of_batches_does_not_matter(runtime: Runtime, limit: int) -> None:
+def test_the_size_of_batches_does_not_matter(
+    runtime: Runtime, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.kernel.KEPT_EVERY", 2)
     seed(runtime, SMALL, by=None)
     settle(runtime)
     at_once = contents(runtime.database)
