@@ -24,7 +24,7 @@ from infrastructure.access_tokens import InvalidAccess
 from infrastructure.rate_limits import Passage
 from infrastructure.sessions import Session
 from projections.accounts import AccountView
-from projections.queries import Listing
+from projections.listing import Listing
 
 ADMIN, MECHANIC, AUDITOR = Role.ADMIN, Role.MECHANIC, Role.AUDITOR
 READERS = any_of(ADMIN, MECHANIC, AUDITOR)
@@ -100,7 +100,7 @@ class Me(Resource):
 
 
 class Accounts(Resource):
-    @operation(READERS, params=AccountFilters, returns=list[AccountView])
+    @operation(READERS, params=AccountFilters, returns=list[AccountView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: AccountFilters) -> None:
         """List accounts."""
         asked = {"email": query.email and query.email.casefold(), "role": query.role}

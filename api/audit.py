@@ -21,7 +21,7 @@ from infrastructure.accesses import Access, AccessFilter
 from infrastructure.audit_index import Found, Search
 from infrastructure.event_store.upcasters import UPCASTERS
 from projections.history import Actor
-from projections.queries import Listing
+from projections.listing import Listing
 
 TYPES = {str(kind.__struct_config__.tag) for kind in get_args(AnyEvent)} | UPCASTERS.keys()
 Number = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -82,7 +82,7 @@ class Events(PastResource):
         cursor = None
         if len(rows) > query.limit:
             cursor = cursors.packed(("search", found[-1].recorded_at, found[-1].position))
-        tell_position(resp, token.seen(position), position)
+        tell_position(resp, token.shown(position), position)
         answer_page(req, resp, msgspec.json.encode(found), cursor)
 
     def _ticket(self, ro_number: int) -> frozenset[UUID]:
@@ -112,7 +112,7 @@ class Accesses(PastResource):
         if len(found) > query.limit:
             cursor = cursors.packed(("accesses", page[-1].accessed_at, page[-1].id))
         position = self.runtime.queries.position()
-        tell_position(resp, parse_token(req).seen(position), position)
+        tell_position(resp, parse_token(req), position)
         answer_page(req, resp, msgspec.json.encode(page), cursor)
 
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from api.validation import FieldError, InvalidFields
 from commands.fields import Moment
-from projections.queries import Listing
+from projections.listing import Listing
 
 _Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _VALUES: dict[str, Any] = {

@@ -20,7 +20,7 @@ from commands.customers import (
 )
 from domain.account import Role
 from projections.customers import CustomerView
-from projections.queries import Listing
+from projections.listing import Listing
 
 ADMIN, MECHANIC, CUSTOMER, AUDITOR = Role.ADMIN, Role.MECHANIC, Role.CUSTOMER, Role.AUDITOR
 READERS = any_of(ADMIN, MECHANIC, AUDITOR) | own(CUSTOMER)
@@ -37,7 +37,7 @@ class CustomerFilters(Filters, kw_only=True):
 
 
 class Customers(Resource):
-    @operation(READERS, params=CustomerFilters, returns=list[CustomerView])
+    @operation(READERS, params=CustomerFilters, returns=list[CustomerView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: CustomerFilters) -> None:
         """List customers; a customer sees themselves only."""
         where = owner(req) | ({"email": query.email.casefold()} if query.email else {})

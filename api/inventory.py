@@ -21,7 +21,7 @@ from commands.inventory import (
 )
 from domain.account import Role
 from projections.inventory import ItemView, Movement, StockLevel
-from projections.queries import Listing
+from projections.listing import Listing
 
 ADMIN, MECHANIC, AUDITOR, REPORTER = Role.ADMIN, Role.MECHANIC, Role.AUDITOR, Role.REPORTER
 READERS = any_of(ADMIN, MECHANIC, AUDITOR, REPORTER)
@@ -44,7 +44,7 @@ class LevelFilters(ListParams, kw_only=True):
 
 
 class Inventory(Resource):
-    @operation(READERS, params=ItemFilters, returns=list[ItemView])
+    @operation(READERS, params=ItemFilters, returns=list[ItemView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: ItemFilters) -> None:
         """List inventory items."""
         listing = Listing(
@@ -112,7 +112,7 @@ class ItemMovements(Resource):
 
 
 class StockLevels(Resource):
-    @operation(READERS, params=LevelFilters, returns=list[StockLevel])
+    @operation(READERS, params=LevelFilters, returns=list[StockLevel], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: LevelFilters) -> None:
         """List what is on the shelf, the scarcest first."""
         listing = Listing(

@@ -15,8 +15,8 @@ from api.resource import Filters, Resource, sorted_by
 from commands.mechanics import ChangeMechanic, HireMechanic, RecordMechanicLeft, RehireMechanic
 from domain.account import Role
 from projections.leaderboard import Leaderboard
+from projections.listing import Listing
 from projections.mechanics import MechanicView
-from projections.queries import Listing
 
 ADMIN, MECHANIC, AUDITOR, REPORTER = Role.ADMIN, Role.MECHANIC, Role.AUDITOR, Role.REPORTER
 READERS = any_of(ADMIN, MECHANIC, AUDITOR, REPORTER)
@@ -39,7 +39,7 @@ class RankedBy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Mechanics(Resource):
-    @operation(READERS, params=MechanicFilters, returns=list[MechanicView])
+    @operation(READERS, params=MechanicFilters, returns=list[MechanicView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: MechanicFilters) -> None:
         """List the mechanics who work here."""
         listing = Listing(
@@ -84,5 +84,4 @@ class MechanicLeaderboard(Resource):
     @operation(READERS, params=RankedBy, returns=Leaderboard, late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: RankedBy) -> None:
         """Rank the mechanics who work here; equal figures share a rank."""
-        look = req.context.passage.look
-        self.serve_whole(req, resp, lambda: self.runtime.queries.leaderboard(query.by, look))
+        self.serve_page(req, resp, self.runtime.queries.leaderboard(query.by))

@@ -23,8 +23,10 @@ from commands.kernel import Command, Context, Receipt
 from commands.store import Key
 from infrastructure.runtime import Runtime
 from infrastructure.sessions import Standing
-from projections.queries import Listing, Served
+from projections.listing import Listing
+from projections.queries import Made, Plan, Served
 from projections.tokens import Token, parse
+from projections.views import KIND_OF
 
 WAIT_SECONDS, WAIT_MAX_SECONDS = 2.0, 10.0
 KEY_MAX = 255
@@ -135,15 +137,12 @@ class Resource:
             raise NoSuchThing(f"no {kind} {id}")
         return found
 
-    def wait(self, req: falcon.Request, reached: Callable[[], int] | None = None) -> Token:
-        """For a list: until the views, or what says how far it has `reached`, have come as far
-        as the client's token."""
+    def wait(self, req: falcon.Request, reached: Callable[[], int]) -> Token:
+        """Until what says how far it has `reached` has come as far as the client's token."""
         token = parse_token(req)
         if token.position or token.versions:
             req.context.passage.settle()
-            preferred = _WAIT.search(req.get_header("Prefer") or "")
-            seconds = float(preferred[1]) if preferred else WAIT_SECONDS
-            self.runtime.queries.wait_for(token, min(seconds, WAIT_MAX_SECONDS), reached)
+            self.runtime.queries.wait_for(token, _wait_seconds(req), reached)
         return token
 
     def serve_list(
@@ -154,28 +153,34 @@ class Resource:
         query: ListParams,
         shown: Shown | None = None,
     ) -> None:
-        """One page, and the way to the next."""
-        token = self.wait(req)
+        """One page, and the way to the next. `shown` needs streams of other kinds."""
         if listing.updated_after is not None:
             listing = listing._replace(updated_after=_in_utc(listing.updated_after))
         if query.cursor is not None:
             listing = listing._replace(after=cursors.read(listing, query.cursor))
-        listed = self.runtime.queries.list(listing)
-        cursor = None
-        if listed.next_key is not None:
-            cursor = cursors.made(listing, listed.next_key)
-        tell_position(resp, token.seen(listed.position), listed.position)
-        items = shown(listed.items) if shown else listed.items
-        answer_page(req, resp, b"[%b]" % b",".join(items), cursor)
 
-    def serve_whole(
-        self, req: falcon.Request, resp: falcon.Response, make: Callable[[], Served]
-    ) -> None:
-        """A body made of many streams."""
-        token = self.wait(req)
-        served = make()
-        tell_position(resp, token.seen(served.position), served.position)
-        answer_digested(req, resp, served.body)
+        def make(generation: int) -> Made:
+            listed = self.runtime.queries.list(listing, generation)
+            following = listed.next_key
+            cursor = cursors.made(listing, following) if following is not None else None
+            items = shown(listed.items) if shown else listed.items
+            body, link = _page(req, b"[%b]" % b",".join(items), cursor)
+            return Made(body, link, listed.position)
+
+        name = _page_name(req, listing) if shown is None and listing.is_common else ""
+        self.serve_page(req, resp, Plan(name, (KIND_OF[listing.table],), make))
+
+    def serve_page(self, req: falcon.Request, resp: falcon.Response, plan: Plan) -> None:
+        """A body made of many streams; waits until it is as fresh as the client's token."""
+        token = parse_token(req)
+        passage = req.context.passage
+        if token.versions or not plan.name:
+            passage.settle()
+        page = self.runtime.queries.page(plan, token, _wait_seconds(req), passage.look)
+        if page.link is not None:
+            resp.set_header("Link", f'<{page.link}>; rel="next"')
+        tell_position(resp, token.shown(page.position), page.position)
+        _answer(req, resp, page.body, f'"{page.tag}"')
 
 
 def parse_token(req: falcon.Request) -> Token:
@@ -183,6 +188,19 @@ def parse_token(req: falcon.Request) -> Token:
         return parse(req.get_header("Consistency-Token"))
     except ValueError as error:
         raise InvalidFields([FieldError("/headers/Consistency-Token", str(error))]) from None
+
+
+def _page_name(req: falcon.Request, listing: Listing) -> str:
+    """By the query, which holds what the caller may see, and the address, which is in `next`."""
+    asked = f"{req.relative_uri} {listing}".encode()
+    return f"page:{hashlib.blake2b(asked, digest_size=16).hexdigest()}"
+
+
+def _wait_seconds(req: falcon.Request) -> float:
+    """How long a list may wait for the views (RFC 7240, section 4.3)."""
+    preferred = req.get_header("Prefer")
+    found = _WAIT.search(preferred) if preferred else None
+    return min(float(found[1]), WAIT_MAX_SECONDS) if found else WAIT_SECONDS
 
 
 def owner(req: falcon.Request) -> dict[str, Any]:
@@ -215,9 +233,13 @@ def show(
     shown: Shown | None,
 ) -> None:
     """Answer with one resource, and tell what the client has seen by now."""
-    tell_position(resp, token.seen(served.position, id, served.version), served.position)
+    if served.ahead:
+        token = token.seen(served.position, id, served.version)
+    else:
+        token = token.shown(served.position, id)
+    tell_position(resp, token, served.position)
     if shown is None:
-        _answer(req, resp, served.body, f'"{served.version}.{served.generation}"')
+        _answer(req, resp, served.body, served.etag)
     else:
         answer_digested(req, resp, shown([served.body])[0])
 
@@ -231,11 +253,18 @@ def answer_page(
     req: falcon.Request, resp: falcon.Response, items: bytes, cursor: str | None
 ) -> None:
     """A page, given as a JSON array, and the way to the next."""
+    body, link = _page(req, items, cursor)
+    if link is not None:
+        resp.set_header("Link", f'<{link}>; rel="next"')
+    answer_digested(req, resp, body)
+
+
+def _page(req: falcon.Request, items: bytes, cursor: str | None) -> tuple[bytes, str | None]:
+    """The body, and the address of the page that follows."""
     link = None
     if cursor is not None:
         link = f"{req.path}?{urlencode({**req.params, 'cursor': cursor}, doseq=True)}"
-        resp.set_header("Link", f'<{link}>; rel="next"')
-    answer_digested(req, resp, b'{"items":%b,"next":%b}' % (items, msgspec.json.encode(link)))
+    return b'{"items":%b,"next":%b}' % (items, msgspec.json.encode(link)), link
 
 
 def _answer(req: falcon.Request, resp: falcon.Response, body: bytes, etag: str) -> None:

@@ -28,7 +28,7 @@ from domain import vin
 from domain.account import Role
 from domain.ticket_events import Status
 from projections.customers import CustomerView
-from projections.queries import Listing
+from projections.listing import Listing
 from projections.tickets import AssignmentView, TicketView
 from projections.vehicles import VehicleView
 
@@ -154,7 +154,7 @@ _decode_named = msgspec.json.Decoder(_Named).decode
 
 
 class Tickets(TicketResource):
-    @operation(READERS, params=TicketFilters, returns=list[ShownTicket])
+    @operation(READERS, params=TicketFilters, returns=list[ShownTicket], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: TicketFilters) -> None:
         """List tickets; a customer sees their own only."""
         shown = self.expanding(req, query.expand)
@@ -219,6 +219,7 @@ class Assignments(Resource):
         any_of(ADMIN, MECHANIC, AUDITOR, REPORTER),
         params=AssignmentFilters,
         returns=list[AssignmentView],
+        late=True,
     )
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: AssignmentFilters) -> None:
         """List who is assigned to what."""

@@ -21,7 +21,7 @@ from commands.vehicles import (
 )
 from domain import vin
 from domain.account import Role
-from projections.queries import Listing
+from projections.listing import Listing
 from projections.vehicles import VehicleView
 
 ADMIN, MECHANIC, CUSTOMER, AUDITOR = Role.ADMIN, Role.MECHANIC, Role.CUSTOMER, Role.AUDITOR
@@ -58,7 +58,7 @@ def listing(query: VehicleFilters, **where: Any) -> Listing:
 
 
 class Vehicles(Resource):
-    @operation(READERS, params=VehicleFilters, returns=list[VehicleView])
+    @operation(READERS, params=VehicleFilters, returns=list[VehicleView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: VehicleFilters) -> None:
         """List vehicles; a customer sees their own only."""
         self.serve_list(req, resp, listing(query, **owner(req)), query)

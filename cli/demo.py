@@ -33,7 +33,7 @@ from domain.kernel import Refused
 from domain.ticket_events import HoldReason, Priority
 from infrastructure.ids import uuid7
 from infrastructure.runtime import Runtime
-from projections.queries import Listing
+from projections.listing import Listing
 
 YEAR, TODAY = timedelta(days=365), timedelta(hours=10)
 MODELS = {

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from limits import RateLimitItem
 from limits.storage import MemoryStorage, RedisStorage
 
 from infrastructure.redis_cache import RedisCache
-from infrastructure.redis_link import Command, Link
+from infrastructure.redis_link import Link
 from projections.cache import Cache, Looked
 
 
@@ -76,42 +76,50 @@ class LocalCounter:
         return self._storage.get(hit.key) > 0
 
 
+_COUNT = """
+local counts = {}
+for i = 1, #ARGV do
+  local used = redis.call('INCR', KEYS[i])
+  if used == 1 then redis.call('EXPIRE', KEYS[i], ARGV[i]) end
+  counts[2 * i - 1], counts[2 * i] = used, redis.call('TTL', KEYS[i])
+end
+for i = #ARGV + 1, #KEYS do table.insert(counts, redis.call('GET', KEYS[i])) end
+return counts
+"""
+"""For each expiry in ARGV the key at its place: how often, and for how long yet. What keys are
+left hold what the look wants."""
+
+
 class RedisCounter:
-    """Counts in Redis with the script of `limits`, sent along whole: asking first whether Redis
-    has it would be a round trip of its own."""
+    """Counts in Redis, in one command together with the look in the cache."""
 
     def __init__(self, link: Link, cache: RedisCache) -> None:
         self._link, self._cache = link, cache
+        self._count = link.redis.register_script(_COUNT)
         self._alone = LocalCounter()
 
     def count(self, hits: Sequence[Hit]) -> list[Count]:
-        answers = self._link.ask(_counting(hits))
+        answers = self._ask(hits)
         return self._alone.count(hits) if answers is None else _counts(hits, answers)
 
     def count_and_look(
         self, hits: Sequence[Hit], generation: int, key: str
     ) -> tuple[list[Count], Looked]:
-        commands = _counting(hits)
-        answers = self._link.ask([*commands, *self._cache.looking(generation, key)])
+        if not hits:
+            return [], self._cache.look(generation, key)
+        answers = self._ask(hits, self._cache.looking(generation, key))
         if answers is None:
             return self._alone.count(hits), (None, None)
-        return _counts(hits, answers), self._cache.looked(answers[len(commands) :])
+        return _counts(hits, answers), self._cache.looked(*answers[2 * len(hits) :])
 
     def knows(self, hit: Hit) -> bool:
-        answers = self._link.ask([("EXISTS", _stored(hit))])
-        return self._alone.knows(hit) if answers is None else answers == [1]
+        known = self._link.attempt(lambda: self._link.redis.exists(_stored(hit)))
+        return self._alone.knows(hit) if known is None else known == 1
 
-
-def _counting(hits: Sequence[Hit]) -> list[Command]:
-    script = RedisStorage.SCRIPT_INCR_EXPIRE
-    return [
-        command
-        for hit in hits
-        for command in (
-            ("EVAL", script, 1, _stored(hit), hit.limit.get_expiry(), 1),
-            ("TTL", _stored(hit)),
-        )
-    ]
+    def _ask(self, hits: Sequence[Hit], looking: Sequence[str] = ()) -> list[Any] | None:
+        keys = [*(_stored(hit) for hit in hits), *looking]
+        expiries = [hit.limit.get_expiry() for hit in hits]
+        return self._link.attempt(lambda: self._count(keys=keys, args=expiries))
 
 
 def _counts(hits: Sequence[Hit], answers: Sequence[int]) -> list[Count]:

@@ -6,12 +6,13 @@ publish and fill at the same time cannot put an older body over a newer one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from infrastructure.redis_link import Command, Link
+from infrastructure.redis_link import Link
 from projections.cache import Entry, Looked, Mark
 
 LIFETIME_SECONDS = 3600
@@ -19,11 +20,11 @@ MARK_SECONDS = 10
 """A mark that no worker renews is gone after this time, and with it the trust in the entries:
 the longest that a reader can be shown what the views no longer show."""
 
-# An entry is `<position> <msgpack>`; the mark is a hash of numbers.
+# An entry is `<position> <msgpack>`; the mark is JSON, as `Mark` is decoded.
 _KEEP = """
 local function keep(key, position, value, seconds)
   local known = redis.call('GET', key)
-  if not known or tonumber(string.match(known, '^%d+')) <= tonumber(position) then
+  if not known or tonumber(string.match(known, '^%d+')) <= position then
     redis.call('SET', key, value, 'EX', seconds)
   end
 end
@@ -31,27 +32,31 @@ end
 _FILL = (
     _KEEP
     + """
-local since = tonumber(redis.call('HGET', KEYS[1], 'floor') or 0)
-for i = 4, #ARGV do
-  local changed = tonumber(redis.call('HGET', KEYS[1], 'kind:' .. ARGV[i]) or 0)
-  if changed > since then since = changed end
+local position, known = tonumber(ARGV[1]), redis.call('GET', KEYS[1])
+if known then
+  local mark = cjson.decode(known)
+  local since = mark[2]
+  for i = 4, #ARGV do since = math.max(since, mark[3][ARGV[i]] or 0) end
+  if position < since then return end
 end
-if tonumber(ARGV[1]) >= since then keep(KEYS[2], ARGV[1], ARGV[2], ARGV[3]) end
+keep(KEYS[2], position, ARGV[2], ARGV[3])
 """
 )
 _PUBLISH = (
     _KEEP
     + """
-local before, after, seconds, alive, kinds = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local before, after, seconds, alive = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local kinds = tonumber(ARGV[5])
 for i = 2, #KEYS do keep(KEYS[i], after, ARGV[5 + kinds + i - 1], seconds) end
-local known = redis.call('HGET', KEYS[1], 'position')
-if known and tonumber(known) > tonumber(after) then return end
-redis.call('EXPIRE', KEYS[1], alive)
-if known == after then return end
-if known ~= before then redis.call('HSET', KEYS[1], 'floor', after) end
-redis.call('HSET', KEYS[1], 'position', after)
-for i = 1, kinds do redis.call('HSET', KEYS[1], 'kind:' .. ARGV[5 + i], after) end
-redis.call('EXPIRE', KEYS[1], alive)
+local known = redis.call('GET', KEYS[1])
+local mark = known and cjson.decode(known) or {-1, 0, {}}
+if mark[1] > after then return end
+if mark[1] < after then
+  if mark[1] ~= before then mark[2] = after end
+  mark[1] = after
+  for i = 1, kinds do mark[3][ARGV[5 + i]] = after end
+end
+redis.call('SET', KEYS[1], cjson.encode(mark), 'EX', alive)
 """
 )
 _DISTRUST = """
@@ -72,16 +77,18 @@ class RedisCache:
         self._distrust = link.redis.register_script(_DISTRUST)
 
     def look(self, generation: int, key: str) -> Looked:
-        answers = self._link.ask(self.looking(generation, key))
-        return (None, None) if answers is None else self.looked(answers)
+        get = partial(self._link.redis.mget, self.looking(generation, key))
+        found: list[Any] | None = self._link.attempt(get)
+        return (None, None) if found is None else self.looked(*found)
 
-    def looking(self, generation: int, key: str) -> list[Command]:
-        """What to ask Redis for a look, maybe together with something else."""
-        return [("GET", _key(generation, key)), ("HGETALL", _mark_key(generation))]
+    @staticmethod
+    def looking(generation: int, key: str) -> list[str]:
+        """What to get for a look. In one command, so that all is of one moment."""
+        return [_key(generation, key), _mark_key(generation)]
 
-    def looked(self, answers: Sequence[Any]) -> Looked:
-        """What the answers to `looking` say."""
-        stored, mark = answers
+    @staticmethod
+    def looked(stored: bytes | None, mark: bytes | None) -> Looked:
+        """What that says."""
         return _entry(stored), _mark(mark)
 
     def fill(self, generation: int, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
@@ -109,6 +116,10 @@ class RedisCache:
         self._link.attempt(lambda: self._distrust(keys=keys, args=arguments))
 
 
+_decode_entry = msgspec.msgpack.Decoder(Entry).decode
+_decode_mark = msgspec.json.Decoder(Mark).decode
+
+
 def _key(generation: int, key: str) -> str:
     return f"view:{generation}:{key}"
 
@@ -125,17 +136,10 @@ def _entry(stored: bytes | None) -> Entry | None:
     if stored is None:
         return None
     try:
-        return msgspec.msgpack.decode(stored.partition(b" ")[2], type=Entry)
-    except msgspec.MsgspecError:
+        return _decode_entry(stored[stored.index(b" ") + 1 :])
+    except ValueError:
         return None
 
 
-def _mark(stored: dict[bytes, Any]) -> Mark | None:
-    if b"position" not in stored:
-        return None
-    changed = {
-        name.decode().removeprefix("kind:"): int(value)
-        for name, value in stored.items()
-        if name.startswith(b"kind:")
-    }
-    return Mark(int(stored[b"position"]), int(stored.get(b"floor", 0)), changed)
+def _mark(stored: bytes | None) -> Mark | None:
+    return _decode_mark(stored) if stored is not None else None

@@ -3,59 +3,66 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterable
-from threading import Lock
-from typing import Any, TypeVar
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from typing import TypeVar
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 1.0
 
 T = TypeVar("T")
-Command = tuple[Any, ...]
-"""As it is sent: its name and its arguments."""
 
 log = logging.getLogger(__name__)
 
 
 class Link:
-    """Shared by all that ask Redis in this process: what one finds away, the others leave alone.
+    """Shared by all that ask Redis in this process: what one finds away, the others leave alone
+    until a thread of the link's own has had an answer.
 
-    After an error nothing is tried for two seconds at a time, and then by one thread alone, so
-    that a Redis that hangs costs one request its timeout now and then and no other anything.
+    So an outage costs those under way one timeout, and all after them nothing: neither a refused
+    connection nor a name that nobody resolves, nor a server that listens and says nothing.
     """
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
-        self._silent_until: float | None = None
-        self._probing = Lock()
+        self._probe: Thread | None = None
+        self._lock, self._closing = Lock(), Event()
 
-    def ask(self, commands: Iterable[Command]) -> list[Any] | None:
-        """The answers to all of them, in one round trip; `None` while Redis is away."""
-        pipeline = self.redis.pipeline(transaction=True)
-        for command in commands:
-            pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
-        return self.attempt(pipeline.execute)
+    @property
+    def is_down(self) -> bool:
+        # After a fork the thread is gone, and so the child begins with hope.
+        return self._probe is not None and self._probe.is_alive()
 
     def attempt(self, what: Callable[[], T]) -> T | None:
         """What that gives; `None` while Redis is away."""
-        if self._silent_until is None:
-            return self._tried(what)
-        if time.monotonic() < self._silent_until or not self._probing.acquire(blocking=False):
+        if self.is_down:
             return None
         try:
-            return self._tried(what)
-        finally:
-            self._probing.release()
-
-    def _tried(self, what: Callable[[], T]) -> T | None:
-        try:
-            answer = what()
+            return what()
         except RedisError as error:
-            log.warning("Redis is away (%s); it goes on without", error)
-            self._silent_until = time.monotonic() + PAUSE_SECONDS
+            self._look_after(error)
             return None
-        self._silent_until = None
-        return answer
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._closing.set()
+
+    def _look_after(self, error: RedisError) -> None:
+        with self._lock:
+            if self.is_down or self._closing.is_set():
+                return
+            log.warning("Redis is away (%s); it goes on without", error)
+            self._probe = Thread(target=self._until_answered, name="redis-probe", daemon=True)
+            self._probe.start()
+
+    def _until_answered(self) -> None:
+        while not self._closing.wait(PAUSE_SECONDS):
+            try:
+                self.redis.ping()
+            except Exception:
+                # Whatever it was, it was no answer; and on the way out connections are closed.
+                continue
+            log.warning("Redis is back")
+            return

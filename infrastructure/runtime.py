@@ -14,6 +14,9 @@ from typing import Any
 from uuid import UUID
 
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError
+from redis.retry import Retry
 
 from commands import execution
 from commands.kernel import (
@@ -67,6 +70,7 @@ class Runtime:
     settings: Settings
     database: Database
     redis: Redis | None
+    link: Link | None
     keyring: KeyRing
     store: EventStore
     feed: Feed
@@ -123,6 +127,8 @@ class Runtime:
             self.background.stop()
             self.chores.stop()
         self.database.close()
+        if self.link is not None:
+            self.link.close()
         if self.redis is not None:
             self.redis.close()
 
@@ -155,6 +161,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         settings=settings,
         database=database,
         redis=redis,
+        link=link,
         keyring=keyring,
         store=store,
         feed=feed,
@@ -165,7 +172,14 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         advance=advance,
         background=background if redis is None else None,
         chores=Chores(store, credentials, generations, accesses),
-        queries=Queries(database, generations, cache, store, feed.position_of),
+        queries=Queries(
+            database,
+            generations,
+            cache,
+            store,
+            feed.position_of,
+            waiting_max=max(1, settings.web_threads // 2),
+        ),
         audit_index=audit_index,
         accesses=accesses,
         credentials=credentials,
@@ -192,5 +206,8 @@ def _redis(url: str) -> Redis:
         url,
         socket_timeout=REDIS_TIMEOUT_SECONDS,
         socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        # A connection that broke while nobody used it is made anew; a server that says nothing
+        # is not asked twice.
+        retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         health_check_interval=30,
     )

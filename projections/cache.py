@@ -17,12 +17,18 @@ import msgspec
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """A body ready to serve, as of `position`. `version` 0 where it is no single resource."""
+    """A body ready to serve, as of `position`.
+
+    Where it is no single resource: `version` is 0, `tag` tells it from other bodies, and
+    `link` is where it goes on.
+    """
 
     position: int
     version: int
     owner_id: UUID | None
     body: bytes
+    tag: str = ""
+    link: str | None = None
 
 
 def nothing(position: int) -> Entry:

@@ -1,25 +1,32 @@
-"""Reads: a resource by its id, and lists of them. One key look-up, or one indexed query."""
+"""Reads: a resource by its id, and lists of them. One key look-up, or one indexed query.
+
+What is read through the views at a position shows everything up to there, so that position is
+all a client needs to remember of it; what was folded ahead of the views has its version.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from types import MappingProxyType
+from functools import cache
+from threading import BoundedSemaphore
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Column, Select, String, Table, and_, bindparam, or_, select
+from sqlalchemy import Select, bindparam, select
 
 from projections import leaderboard
 from projections.cache import Cache, Entry, Looked
 from projections.generations import Generations
 from projections.history import Events, Past
 from projections.kernel import Connections
+from projections.listing import Listing
 from projections.runner import body_key
 from projections.tables import generations, tables
 from projections.tokens import Token
-from projections.views import RELATED, TABLE_OF
+from projections.views import TABLE_OF
 
 POLL_SECONDS = 0.01
 
@@ -29,13 +36,48 @@ class ProjectionBehind(Exception):
 
 
 class Served(NamedTuple):
-    """A resource as served. `position`: how much of the feed it reflects at least."""
+    """A resource as served. `position`: how much of the feed it reflects at least; `ahead`:
+    it may be newer than the views are there."""
 
     body: bytes
     version: int
     owner_id: UUID | None
     position: int
     generation: int
+    ahead: bool = False
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.version}.{self.generation}"'
+
+
+class Page(NamedTuple):
+    """What is made of many streams, as served. `tag` tells it from other bodies; `link`: where
+    it goes on."""
+
+    body: bytes
+    tag: str
+    link: str | None
+    position: int
+
+
+class Made(NamedTuple):
+    """A page as it comes from the database, and the position it reflects."""
+
+    body: bytes
+    link: str | None
+    position: int
+
+
+class Plan(NamedTuple):
+    """How a page is made from a generation of the views, and from which kinds of streams.
+
+    It is cached under its name; without one it is not cached.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    make: Callable[[int], Made]
 
 
 class Listed(NamedTuple):
@@ -44,24 +86,6 @@ class Listed(NamedTuple):
     items: Sequence[bytes]
     next_key: tuple[Any, UUID] | None
     position: int
-
-
-class Listing(NamedTuple):
-    """What a list is asked for. `where`: column -> value; `related`: name in RELATED -> value;
-    `prefix`: column -> beginning; `after`: sort value and tie of the last row before this page.
-    """
-
-    table: str
-    sort: str
-    limit: int
-    tie: str = "id"
-    descending: bool = False
-    where: Mapping[str, Any] = MappingProxyType({})
-    related: Mapping[str, Any] = MappingProxyType({})
-    prefix: Mapping[str, str] = MappingProxyType({})
-    updated_after: datetime | None = None
-    archived: bool = False
-    after: tuple[Any, UUID] | None = None
 
 
 Look = Callable[[int, str], Looked]
@@ -78,9 +102,12 @@ class Queries:
         cache: Cache,
         events: Events,
         position_of: PositionOf,
+        waiting_max: int = 4,
     ) -> None:
         self._connections, self._generations, self._cache = connections, live, cache
         self.past, self._position_of = Past(connections, live, events), position_of
+        # Whoever waits holds a thread that others need to be served at all.
+        self._places = BoundedSemaphore(waiting_max)
 
     def get(self, kind: str, id: UUID, token: Token, look: Look | None = None) -> Served | None:
         """The resource, at least as fresh as the token. Never waits: where the view is
@@ -90,9 +117,10 @@ class Queries:
         wanted = token.versions.get(id, 0)
         entry, mark = (look or self._cache.look)(generation, key)
         if entry is not None and mark is not None and mark.holds(entry, ()):
-            fresh = entry.version >= wanted and mark.position >= token.position
-            if fresh:
-                return Served(entry.body, entry.version, entry.owner_id, mark.position, generation)
+            # A reader may have filled it from beyond the mark.
+            position = max(mark.position, entry.position)
+            if entry.version >= wanted and position >= token.position:
+                return Served(entry.body, entry.version, entry.owner_id, position, generation)
         row = self._row(generation, kind, id)
         if row is not None and row.version >= wanted and row.position >= token.position:
             filled = Entry(row.position, row.version, row.owner_id, row.body)
@@ -105,36 +133,45 @@ class Queries:
     ) -> Served | None:
         """The resource from its own events, whatever the views show: now, after a version, or
         as recorded at a moment."""
+        position = self.position()  # First, so that the events reach at least as far.
         entry = self.past.at(kind, id, version=version, moment=moment)
         if entry is None:
             return None
-        position, generation = self.position(), self._generations.live()
-        return Served(entry.body, entry.version, entry.owner_id, position, generation)
+        live = self._generations.live()
+        return Served(entry.body, entry.version, entry.owner_id, position, live, ahead=True)
 
     def _row(self, generation: int, kind: str, id: UUID) -> Any:
         with self._connections.reading() as connection:
-            query = _by_id(tables(generation)[TABLE_OF[kind]], generation)
-            return connection.execute(query, dict(id=id)).one_or_none()
+            return connection.execute(_by_id(generation, kind), dict(id=id)).one_or_none()
 
     def wait_for(
         self, token: Token, seconds: float, reached: Callable[[], int] | None = None
-    ) -> None:
+    ) -> int:
         """Until the live views, or what says how far it has `reached`, have come as far as the
-        token. Raises `ProjectionBehind`."""
+        token; the position that is.
+
+        Raises `ProjectionBehind`, at once when too many are waiting already.
+        """
         reached = reached or self.position
+        waiting = False
         deadline = time.monotonic() + seconds
         needed, unplaced = token.position, dict(token.versions)
-        while True:
-            for id, version in list(unplaced.items()):
-                if (position := self._position_of(id, version)) is None:
-                    break
-                needed = max(needed, position)
-                del unplaced[id]
-            if not unplaced and needed <= reached():
-                return
-            if time.monotonic() >= deadline:
-                raise ProjectionBehind
-            time.sleep(POLL_SECONDS)
+        try:
+            while True:
+                for id, version in list(unplaced.items()):
+                    if (position := self._position_of(id, version)) is None:
+                        break
+                    needed = max(needed, position)
+                    del unplaced[id]
+                if not unplaced and needed <= reached():
+                    return needed
+                waiting = waiting or self._places.acquire(blocking=False)
+                if not waiting or time.monotonic() >= deadline:
+                    raise ProjectionBehind
+                time.sleep(POLL_SECONDS)
+        finally:
+            if waiting:
+                self._places.release()
 
     def position(self) -> int:
         """How far the views that are served here have come."""
@@ -142,21 +179,20 @@ class Queries:
         with self._connections.reading() as connection:
             return connection.scalar(query) or 0
 
-    def list(self, listing: Listing) -> Listed:
-        generation = self._generations.live()
-        table = tables(generation)[listing.table]
-        column, tie = table.c[listing.sort], table.c[listing.tie]
-        query = select(table.c.body, column, tie, _position(generation))
-        query = _filtered(query, tables(generation), listing)
-        order = (column.desc(), tie.desc()) if listing.descending else (column, tie)
+    def list(self, listing: Listing, generation: int | None = None) -> Listed:
+        generation = self._generations.live() if generation is None else generation
+        query = listing.query(generation).add_columns(_position(generation))
         with self._connections.reading() as connection:
-            rows = connection.execute(query.order_by(*order).limit(listing.limit + 1)).all()
+            if not (rows := connection.execute(query).all()):
+                # No row says which snapshot had none: the position first, then once more.
+                position = connection.scalar(select(_position(generation))) or 0
+                rows = connection.execute(query).all()
         page = rows[: listing.limit]
         more = len(rows) > listing.limit
         return Listed(
             items=[row[0] for row in page],
             next_key=(page[-1][1], page[-1][2]) if more else None,
-            position=page[0][3] if page else self.position(),
+            position=page[0][3] if page else position,
         )
 
     def bodies(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, tuple[bytes, UUID | None]]:
@@ -166,42 +202,46 @@ class Queries:
         with self._connections.reading() as connection:
             return {id: (body, owner_id) for id, body, owner_id in connection.execute(query)}
 
-    def cached(
-        self,
-        name: str,
-        kinds: tuple[str, ...],
-        make: Callable[[int], tuple[bytes, int]],
-        look: Look | None = None,
-    ) -> Served:
-        """A body made from whole kinds of streams, kept until one of them changes.
-
-        `make(generation)` gives the body and the position it reflects.
-        """
+    def page(self, plan: Plan, token: Token, seconds: float, look: Look | None = None) -> Page:
+        """A body made of whole kinds of streams, at least as fresh as the token, kept until
+        one of those kinds changes. Waits where the views are behind; raises
+        `ProjectionBehind`."""
+        needed = self.wait_for(token, seconds) if token.versions else token.position
         generation = self._generations.live()
-        entry, mark = (look or self._cache.look)(generation, name)
-        if entry is not None and mark is not None and mark.holds(entry, kinds):
-            return Served(entry.body, 0, None, mark.position, generation)
-        body, position = make(generation)
-        self._cache.fill(generation, name, Entry(position, 0, None, body), kinds)
-        return Served(body, 0, None, position, generation)
+        if plan.name:
+            entry, mark = (look or self._cache.look)(generation, plan.name)
+            if entry is not None and mark is not None and mark.holds(entry, plan.kinds):
+                position = max(mark.position, entry.position)
+                if position >= needed:
+                    return Page(entry.body, entry.tag, entry.link, position)
+        made = plan.make(generation)
+        if made.position < needed:
+            self.wait_for(token, seconds)
+            generation = self._generations.live()
+            made = plan.make(generation)
+        tag = hashlib.sha256(made.body).hexdigest()[:32]
+        if plan.name:
+            entry = Entry(made.position, 0, None, made.body, tag, made.link)
+            self._cache.fill(generation, plan.name, entry, plan.kinds)
+        return Page(made.body, tag, made.link, made.position)
 
-    def leaderboard(self, by: str, look: Look | None = None) -> Served:
+    def leaderboard(self, by: str) -> Plan:
         """The ranking of mechanics who work here, those without a ticket included."""
-        make, kinds = self._make_leaderboard(by), ("mechanic", "ticket")
-        return self.cached(f"leaderboard:{by}", kinds, make, look)
 
-    def _make_leaderboard(self, by: str) -> Callable[[int], tuple[bytes, int]]:
-        def make(generation: int) -> tuple[bytes, int]:
+        def make(generation: int) -> Made:
             position = self.position()  # First, so that the rows are at least as fresh.
             query = leaderboard.query(generation, by)
             with self._connections.reading() as connection:
-                return leaderboard.body(by, connection.execute(query).all()), position
+                rows = connection.execute(query).all()
+            return Made(leaderboard.body(by, rows), None, position)
 
-        return make
+        return Plan(f"leaderboard:{by}", ("mechanic", "ticket"), make)
 
 
-def _by_id(table: Table, generation: int) -> Select[Any]:
+@cache
+def _by_id(generation: int, kind: str) -> Select[Any]:
     """The row and the checkpoint in one statement, hence of one snapshot."""
+    table = tables(generation)[TABLE_OF[kind]]
     columns = (table.c.body, table.c.version, table.c.owner_id, _position(generation))
     return select(*columns).where(table.c.id == bindparam("id"))
 
@@ -213,39 +253,3 @@ def _position(generation: int) -> Any:
         .scalar_subquery()
         .label("position")
     )
-
-
-def _filtered(query: Select[Any], known: Mapping[str, Table], listing: Listing) -> Select[Any]:
-    table = known[listing.table]
-    conditions = [
-        table.c[name] == _cut(value, table.c[name]) for name, value in listing.where.items()
-    ]
-    conditions += [
-        table.c[name].startswith(_cut(q, table.c[name]), autoescape=True)
-        for name, q in listing.prefix.items()
-    ]
-    for name, value in listing.related.items():
-        how = RELATED[name]
-        other = known[how.table]
-        found = select(other.c[how.key]).where(
-            other.c[how.column] == _cut(value, other.c[how.column])
-        )
-        conditions.append(table.c[how.own].in_(found))
-    if listing.updated_after is not None:
-        conditions.append(table.c.updated_at > listing.updated_after)
-    if not listing.archived and "archived" in table.c:
-        conditions.append(table.c.archived.is_(False))
-    if listing.after is not None:
-        value, id = listing.after
-        column, tie = table.c[listing.sort], table.c[listing.tie]
-        past = column < value if listing.descending else column > value
-        tied = tie < id if listing.descending else tie > id
-        conditions.append(or_(past, and_(column == value, tied)))
-    return query.where(*conditions)
-
-
-def _cut(value: Any, column: Column[Any]) -> Any:
-    """As much as the column holds: letters may grow when they lose their case."""
-    if isinstance(value, str) and isinstance(column.type, String):
-        return value[: column.type.length]
-    return value

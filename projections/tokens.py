@@ -33,10 +33,20 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
         """This token and what a write has just made."""
         return Token(self.position, _newest(self.versions, versions))
 
-    def seen(self, position: int, id: UUID | None = None, version: int = 0) -> Token:
-        """This token and what a read has just shown."""
-        shown = {id: version} if id is not None and version else {}
-        return Token(max(self.position, position), _newest(self.versions, shown))
+    def seen(self, position: int, id: UUID, version: int) -> Token:
+        """This token and what was read of a stream that may be ahead of the views."""
+        versions = _newest(self.versions, {id: version})
+        return Token(max(self.position, position), versions)
+
+    def shown(self, position: int, id: UUID | None = None) -> Token:
+        """This token and what the views showed at that position: of one stream, or of all.
+
+        They showed what was wanted of it, so the position stands for its version from now on.
+        """
+        position = max(self.position, position)
+        if id is None or not self.versions:
+            return Token(position)
+        return Token(position, {of: v for of, v in self.versions.items() if of != id})
 
 
 def _newest(known: Mapping[UUID, int], seen: Mapping[UUID, int]) -> dict[UUID, int]:

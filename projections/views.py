@@ -35,6 +35,14 @@ TABLE_OF = {
 }
 """Where a resource of that kind is found by its id."""
 
+KIND_OF = {
+    **{table: kind for kind, table in TABLE_OF.items()},
+    "assignments": "ticket",
+    "stock_levels": "inventory",
+    "stock_movements": "inventory",
+}
+"""From which kind of streams the rows of a list come."""
+
 
 class Total(NamedTuple):
     """Sums over the rows of one table, kept by the runner from each difference."""

@@ -12,6 +12,7 @@ from rq import Queue
 from infrastructure import queue, redis_link
 from infrastructure.queue import ADVANCE, QUEUE, Nudge
 from infrastructure.redis_link import Link
+from tests.cli.process import wait_until
 from tests.servers import Valkey
 
 
@@ -72,11 +73,13 @@ def test_without_redis_a_nudge_is_nothing(
 def test_after_a_while_redis_is_asked_again(
     own_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.0)
-    nudge = Nudge(Link(connect(own_valkey.url)))
+    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.01)
+    link = Link(connect(own_valkey.url))
+    nudge = Nudge(link)
     own_valkey.kill()
     nudge()
     own_valkey.restart()
+    wait_until(lambda: not link.is_down)
 
     nudge()
 

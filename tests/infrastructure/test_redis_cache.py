@@ -15,6 +15,7 @@ from infrastructure.runtime import Runtime, open_runtime
 from projections.cache import Cache
 from projections.tokens import NOTHING_SEEN, Token
 from tests import builders as b
+from tests.cli.process import wait_until
 from tests.projections.caches import entry
 from tests.projections.caches import redis_cache as connected
 from tests.projections.views import record, settle
@@ -36,14 +37,21 @@ def fragile(
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis is asked again at once after an error, so that tests need not wait."""
-    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.0)
+    """Redis is asked again soon after an error, so that tests need not wait."""
+    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.01)
 
 
 def named(runtime: Runtime, name: str) -> None:
     events = [b.customer_changed(name=name)] if runtime.store.events(ID) else []
     record(runtime.store, {ID: events or [b.customer_registered(name=name)]})
     settle(runtime)
+
+
+def back(runtime: Runtime) -> None:
+    """Redis is known to be there again."""
+    link = runtime.link
+    assert link is not None
+    wait_until(lambda: not link.is_down)
 
 
 def name(runtime: Runtime) -> str:
@@ -86,6 +94,7 @@ def missed(fragile: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(fragile.runner._cache, "_publish", lost)
         named(fragile, "Two")
+    back(fragile)
 
 
 @pytest.mark.usefixtures("missed")
@@ -110,6 +119,7 @@ def test_a_restarted_redis_is_used_again(fragile: Runtime, own_valkey: Valkey) -
     own_valkey.kill()
     named(fragile, "Two")
     own_valkey.restart()
+    back(fragile)
 
     settle(fragile)
     settle(fragile)

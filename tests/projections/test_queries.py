@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert
 
 from infrastructure.runtime import Runtime
-from projections.queries import Listing, ProjectionBehind
+from projections.listing import Listing
+from projections.queries import ProjectionBehind
 from projections.tables import tables
 from projections.tokens import NOTHING_SEEN, Token
 from projections.views import FOLDS, TABLE_OF

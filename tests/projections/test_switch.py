@@ -17,7 +17,7 @@ import pytest
 from infrastructure.preparing import BuiltWrong, begin, bridge, rebuild
 from infrastructure.runtime import Runtime, open_runtime
 from projections.generations import Overtaken
-from projections.queries import Listing
+from projections.listing import Listing
 from projections.tables import generations
 from projections.tokens import NOTHING_SEEN
 from tests import builders as b

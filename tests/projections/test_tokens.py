@@ -65,8 +65,12 @@ def test_what_was_seen_is_never_unseen() -> None:
     assert token.seen(9, A, 6) == Token(9, {A: 6})
 
 
-def test_a_read_of_many_streams_moves_the_position_alone() -> None:
-    assert Token(7, {A: 5}).seen(8) == Token(8, {A: 5})
+def test_where_the_views_have_shown_a_stream_their_position_is_enough() -> None:
+    token = Token(7, {A: 5, B: 2})
+
+    assert token.shown(8, A) == Token(8, {B: 2})
+    assert token.shown(6, B) == Token(7, {A: 5})
+    assert token.shown(8) == Token(8)
 
 
 def test_the_longest_unseen_are_forgotten_first() -> None:
