@@ -59,10 +59,12 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def write_section(title: str, database: str, parts: Sequence[str]) -> None:
+def write_section(
+    title: str, database: str, parts: Sequence[str], *, make: str = "bench-store"
+) -> None:
     """Put the section in the place of the one that had this title; at the end if none had."""
     today = datetime.now(UTC).date().isoformat()
-    command = "`make bench-store`"
+    command = f"`make {make}`"
     asked = {k: v for k, v in sorted(os.environ.items()) if k.startswith("BENCH_")}
     if asked:
         command += " with " + ", ".join(f"{name}={value}" for name, value in asked.items())

@@ -22,6 +22,9 @@ ROOMY = {
 }
 
 
+JWT_KEY, MASTER_KEY = "a key of benchmarks, and of benchmarks only", bytes(32)
+
+
 class Subject:
     """One server, in its ordinary (`durable`) or its careless way of committing."""
 
@@ -59,8 +62,8 @@ def runtime_on(url: str, redis_url: str | None = None) -> Runtime:
         Settings(
             database_url=url,
             redis_url=redis_url,
-            jwt_secret_key="a key of benchmarks, and of benchmarks only",
-            master_key=bytes(32),
+            jwt_secret_key=JWT_KEY,
+            master_key=MASTER_KEY,
         )
     )
 
