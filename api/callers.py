@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import falcon
@@ -36,6 +37,7 @@ def secure(req: falcon.Request, trusted: Sequence[Network]) -> bool:
     return forwarded == "https" and peer is not None and _in(trusted, peer)
 
 
+@lru_cache(4096)
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(text.strip())

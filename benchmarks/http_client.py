@@ -26,7 +26,7 @@ class Connection:
     """HTTP/1.1 as far as a benchmark needs it: every answer has a Content-Length."""
 
     def __init__(self, port: int) -> None:
-        self._port = port
+        self._port, self._head = port, b""
         self._socket: socket.socket | None = None
 
     def ask(self, request: bytes) -> tuple[int, bytes]:
@@ -37,6 +37,7 @@ class Connection:
         while (end := data.find(b"\r\n\r\n")) < 0:
             data += self._more(connection)
         head = data[:end].lower()
+        self._head = data[:end]
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
         parts, missing = [data[end + 4 :]], length - (len(data) - end - 4)
         while missing > 0:
@@ -45,6 +46,11 @@ class Connection:
         if b"connection: close" in head:
             self.close()
         return int(data[9:12]), b"".join(parts)
+
+    def header(self, name: str) -> str:
+        """Of the last answer; empty if it had none."""
+        lines = [line.partition(":") for line in self._head.decode("latin-1").split("\r\n")]
+        return next((value.strip() for key, _, value in lines if key.lower() == name), "")
 
     def close(self) -> None:
         if self._socket is not None:

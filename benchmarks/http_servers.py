@@ -5,21 +5,26 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
 import jwt
 
-from benchmarks.servers import JWT_KEY, MASTER_KEY
-from benchmarks.shop_data import ADMIN_EMAIL, PASSWORD
+from benchmarks.seed_stack.data import fill
+from benchmarks.servers import JWT_KEY, MASTER_KEY, Subject, runtime_on
+from benchmarks.shop_data import ADMIN_EMAIL, PASSWORD, Ids, fill_ours
 from tests.server_process import Server
 from tests.service import Api, Process, Worker
 
 WORKERS = 2
+PLENTY = "100000000/minute"
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -66,47 +71,95 @@ class Running(NamedTuple):
         return self.server.port
 
 
-def bare(directory: Path, how: How) -> Running:
-    return Running(Gunicorn(directory, "benchmarks.bare:create_app()", how)._begin(), "")
+@dataclass(frozen=True)
+class World:
+    """Both shops in one database server, filled alike, and whatever serves them."""
 
+    directory: Path
+    subject: Subject
+    redis_url: str
+    our_url: str
+    their_url: str
+    ids: Ids
+    numbers: Iterator[int]
 
-def theirs(directory: Path, url: str, redis_url: str, how: How, *, cached: bool) -> Running:
-    key = "a key of benchmarks, and of benchmarks only"
-    settings = dict(
-        SEED_DATABASE_URL=url,
-        SEED_REDIS_URL=redis_url,
-        SEED_SECRET_KEY=key,
-        SEED_CACHE_SECONDS="60" if cached else "0",
-    )
-    application = "benchmarks.seed_stack.app:create_app()"
-    token = jwt.encode({"sub": "1", "role": "admin"}, key, "HS256")
-    server = Gunicorn(directory, application, how, **settings)._begin()
-    return Running(server, f"Bearer {token}")
+    @classmethod
+    def made(cls, directory: Path, subject: Subject, redis_url: str) -> World:
+        our_url, their_url = subject.prepared("ours"), subject.empty("theirs")
+        subject.durable(False)
+        fill(their_url)
+        ids = fill_ours(our_url)
+        subject.durable(True)
+        return cls(directory, subject, redis_url, our_url, their_url, ids, count())
 
+    def place(self) -> Path:
+        return self.directory / f"server-{next(self.numbers)}"
 
-@contextmanager
-def ours(
-    directory: Path, url: str, redis_url: str, how: How, *, limits: bool, works: bool = True
-) -> Iterator[Running]:
-    """The API and, if it `works`, a worker."""
-    settings = dict(
-        DATABASE_URL=url,
-        REDIS_URL=redis_url,
-        JWT_SECRET_KEY=JWT_KEY,
-        MASTER_KEY=b64encode(MASTER_KEY).decode(),
-        WEB_CONCURRENCY=str(WORKERS),
-        WEB_THREADS=str(how.threads),
-        RATE_LIMIT_ENABLED="1" if limits else "0",
-        LOG_LEVEL="WARNING",
-    )
-    with ExitStack() as running:
-        if works:
-            worker = Worker.start(directory / "worker", **settings)
-            running.callback(worker.kill)
-        api = Api.start(directory / "api", **settings)
-        running.callback(api.stop)
-        client = api.client(ADMIN_EMAIL, PASSWORD)
-        yield Running(api, client.headers["Authorization"])
+    @contextmanager
+    def bare(self, how: How) -> Iterator[Running]:
+        server = Gunicorn(self.place(), "benchmarks.bare:create_app()", how)._begin()
+        yield Running(server, "")
+        server.stop()
+
+    @contextmanager
+    def theirs(self, how: How, *, cached: bool) -> Iterator[Running]:
+        settings = dict(
+            SEED_DATABASE_URL=self.their_url,
+            SEED_REDIS_URL=self.redis_url,
+            SEED_SECRET_KEY=JWT_KEY,
+            SEED_CACHE_SECONDS="60" if cached else "0",
+        )
+        application = "benchmarks.seed_stack.app:create_app()"
+        server = Gunicorn(self.place(), application, how, **settings)._begin()
+        token = jwt.encode({"sub": "1", "role": "admin"}, JWT_KEY, "HS256")
+        yield Running(server, f"Bearer {token}")
+        server.stop()
+
+    @contextmanager
+    def ours(self, how: How, *, limits: bool) -> Iterator[Running]:
+        """As `mechanic-shop serve` runs it."""
+        api = Api.start(self.place(), **self._settings(how, limits=limits))
+        yield Running(api, self._log_in(api.url))
+        api.stop()
+
+    @contextmanager
+    def application(self, how: How) -> Iterator[Running]:
+        """Ours, served in that way; without limits."""
+        settings = self._settings(how, limits=False)
+        server = Gunicorn(self.place(), "benchmarks.served:create_app()", how, **settings)._begin()
+        yield Running(server, self._log_in(f"http://127.0.0.1:{server.port}"))
+        server.stop()
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """One that has caught up."""
+        worker = Worker.start(self.place(), **self._settings(How(), limits=False))
+        runtime = runtime_on(self.our_url)
+        while runtime.queries.position() < runtime.feed.position() or runtime.feed.waiting_since():
+            time.sleep(0.1)
+        runtime.close()
+        yield
+        worker.kill()
+
+    def _settings(self, how: How, *, limits: bool) -> dict[str, str]:
+        return dict(
+            DATABASE_URL=self.our_url,
+            REDIS_URL=self.redis_url,
+            JWT_SECRET_KEY=JWT_KEY,
+            MASTER_KEY=b64encode(MASTER_KEY).decode(),
+            WEB_CONCURRENCY=str(WORKERS),
+            WEB_THREADS=str(how.threads),
+            RATE_LIMIT_ENABLED="1" if limits else "0",
+            RATE_LIMIT_READS=PLENTY,
+            RATE_LIMIT_WRITES=PLENTY,
+            LOG_LEVEL="WARNING",
+        )
+
+    @staticmethod
+    def _log_in(url: str) -> str:
+        body = {"email": ADMIN_EMAIL, "password": PASSWORD}
+        answer = httpx.post(f"{url}/v1/auth/login", json=body, timeout=30)
+        return f"Bearer {answer.raise_for_status().json()['access_token']}"
 
 
 def cpu_seconds(server: Server) -> float:

@@ -22,7 +22,8 @@ ROOMY = {
 }
 
 
-JWT_KEY, MASTER_KEY = "a key of benchmarks, and of benchmarks only", bytes(32)
+JWT_KEY = "a key of benchmarks, and of benchmarks only"
+MASTER_KEY = bytes(range(32))
 
 
 class Subject:

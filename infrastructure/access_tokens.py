@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ AUDIENCE = ISSUER = "mechanic-shop"
 ALGORITHM = "HS256"
 REQUIRED = ["exp", "iat", "nbf", "sub", "aud", "iss", "role"]
 LEEWAY = timedelta(seconds=5)
+VERIFIED_MAX = 10_000
+"""A signature is checked once; so many tokens are remembered until they expire."""
 
 
 class InvalidAccess(Exception):
@@ -40,6 +43,7 @@ class AccessTokens:
     def __init__(self, keys: Sequence[str], clock: Callable[[], datetime]) -> None:
         self._keys = {key_id(key): key for key in keys}
         self._signing, self._clock = key_id(keys[0]), clock
+        self._verified: dict[str, tuple[float, Access]] = {}
 
     def issue(self, account_id: UUID, role: Role, era: int = 0) -> str:
         now = self._clock()
@@ -59,6 +63,16 @@ class AccessTokens:
 
     def read(self, token: str) -> Access:
         """Raises `InvalidAccess`."""
+        until, access = self._verified.get(token, _NEVER)
+        if access is None or until < time.time():
+            until, access = self._verify(token)
+            if len(self._verified) >= VERIFIED_MAX:
+                self._verified = {}
+            self._verified[token] = until, access
+        return access
+
+    def _verify(self, token: str) -> tuple[float, Access]:
+        """What it says, and until when."""
         try:
             key = self._keys.get(jwt.get_unverified_header(token).get("kid", ""))
             if key is None:
@@ -72,7 +86,8 @@ class AccessTokens:
                 leeway=LEEWAY,
                 options={"require": REQUIRED},
             )
-            return Access(UUID(claims["sub"]), Role(claims["role"]), int(claims.get("era", 0)))
+            access = Access(UUID(claims["sub"]), Role(claims["role"]), int(claims.get("era", 0)))
+            return int(claims["exp"]) + LEEWAY.total_seconds(), access
         except jwt.ExpiredSignatureError:
             raise InvalidAccess("the token has expired") from None
         except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
@@ -82,3 +97,6 @@ class AccessTokens:
 def key_id(key: str) -> str:
     """Names a key without giving it away."""
     return hashlib.sha256(b"kid:" + key.encode()).hexdigest()[:16]
+
+
+_NEVER: tuple[float, Access | None] = (0.0, None)

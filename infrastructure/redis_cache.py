@@ -16,6 +16,9 @@ from infrastructure.redis_link import Link
 from projections.cache import Entry, Looked, Mark
 
 LIFETIME_SECONDS = 3600
+PAGE_SECONDS = 60
+"""A page is kept for as long at most, also when nobody asks for it again: an erased person's name
+must not linger where no later body overwrites it."""
 MARK_SECONDS = 10
 """A mark that no worker renews is gone after this time, and with it the trust in the entries:
 the longest that a reader can be shown what the views no longer show."""
@@ -93,7 +96,8 @@ class RedisCache:
 
     def fill(self, generation: int, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
         keys = [_mark_key(generation), _key(generation, key)]
-        arguments: list[Any] = [entry.position, _value(entry), LIFETIME_SECONDS, *kinds]
+        seconds = LIFETIME_SECONDS if entry.version else PAGE_SECONDS
+        arguments: list[Any] = [entry.position, _value(entry), seconds, *kinds]
         self._link.attempt(lambda: self._fill(keys=keys, args=arguments))
 
     def publish(

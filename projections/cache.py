@@ -99,6 +99,7 @@ class LocalCache:
     def __init__(self) -> None:
         self._entries: dict[tuple[int, str], Entry] = {}
         self._marks: dict[int, Mark] = {}
+        self._pages: dict[tuple[int, str], frozenset[str]] = {}
         self._lock = Lock()
 
     def look(self, generation: int, key: str) -> Looked:
@@ -112,6 +113,8 @@ class LocalCache:
             superseded = any(generation < live for live in self._marks)
             if not superseded and (mark is None or mark.holds(entry, kinds)):
                 self._keep((generation, key), entry)
+                if not entry.version:
+                    self._pages[generation, key] = frozenset(kinds)
 
     def publish(
         self,
@@ -129,6 +132,11 @@ class LocalCache:
                 # a person is erased.
                 self._entries.clear()
                 self._marks.clear()
+                self._pages.clear()
+            # What is made of those kinds is served no more, and may show who was erased.
+            for page in [page for page, made_of in self._pages.items() if made_of & kinds]:
+                self._entries.pop(page, None)
+                del self._pages[page]
             for key, entry in entries.items():
                 self._keep((generation, key), entry)
             self._marks[generation] = moved(mark, before=before, after=after, kinds=kinds)
