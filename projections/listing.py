@@ -34,8 +34,7 @@ class Listing(NamedTuple):
     @property
     def is_common(self) -> bool:
         """A first page that many ask for: nobody searches for anything in it."""
-        searched = self.related or self.prefix or self.updated_after or self.after
-        return not searched and not any(type(value) is str for value in self.where.values())
+        return not (self.related or self.prefix or self.updated_after or self.after)
 
     def query(self, generation: int) -> Select[Any]:
         """Body, sort value and tie of the rows of the page, and of one more if there is one."""

@@ -20,6 +20,7 @@ from infrastructure.redis_cache import RedisCache
 from infrastructure.redis_link import Link
 from tests.api.limits import Strict, beside, left
 from tests.api.limits import strict as strict
+from tests.cli.process import wait_until
 from tests.servers import Valkey
 from tests.shop import Shop, done
 
@@ -75,13 +76,14 @@ def test_so_does_the_leaderboard(strict: Strict) -> None:
     assert len(sent) == 1
 
 
-def test_a_list_and_a_write_cost_one_more_than_without_limits(strict: Strict) -> None:
-    """A write also looks whether a nudge is waiting, as it did before."""
+def test_limits_cost_a_cached_page_nothing_and_a_write_one_round_trip(strict: Strict) -> None:
+    """A write also looks whether a nudge is waiting, as it does without."""
     shop, counts = strict(), {}
     for enabled in (False, True):
         with beside(shop, rate_limit_enabled=enabled) as client:
             shop.customer()
-            client.get("/v1/me")
+            shop.settle()
+            client.get("/v1/customers")
             person = {"name": "A", "email": shop.email()}
             with round_trips() as listing:
                 assert client.get("/v1/customers").status_code == 200
@@ -89,7 +91,7 @@ def test_a_list_and_a_write_cost_one_more_than_without_limits(strict: Strict) ->
                 done(client.post("/v1/customers", json=person))
             counts[enabled] = len(listing), len(writing)
 
-    assert counts == {False: (0, 1), True: (1, 2)}
+    assert counts == {False: (1, 1), True: (1, 2)}
 
 
 def test_a_write_that_is_refused_costs_one(strict: Strict) -> None:
@@ -169,11 +171,14 @@ def test_a_redis_that_is_back_counts_for_all_again(
     strike: Callable[[Valkey], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.01)
+    link = fragile.runtime.link
+    assert link is not None
     strike(own_valkey)
     assert _asked(fragile, 1) == [200]
 
     own_valkey.resume() if strike is Valkey.pause else own_valkey.restart()
+    wait_until(lambda: not link.is_down)
 
     _asked(fragile, 3)
     with beside(fragile) as other:
@@ -208,26 +213,28 @@ def _fails() -> None:
     raise ConnectionError("away")
 
 
-def test_one_thread_alone_finds_out_whether_redis_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.0)
-    link, begun, go_on = Link(Redis()), Event(), Event()
+def test_no_request_finds_out_whether_redis_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_link, "PAUSE_SECONDS", 0.01)
+    redis, asking, go_on = Redis(), Event(), Event()
+    pings = iter((ConnectionError("still away"), None))
+
+    def ping() -> None:
+        asking.set()
+        assert go_on.wait(30)
+        if (error := next(pings)) is not None:
+            raise error
+
+    monkeypatch.setattr(redis, "ping", ping)
+    link = Link(redis)
     link.attempt(_fails)
 
-    def hanging() -> str:
-        begun.set()
-        assert go_on.wait(30)
-        return "back"
-
-    found: list[str | None] = []
-    first = Thread(target=lambda: found.append(link.attempt(hanging)))
-    first.start()
-    assert begun.wait(30)
+    assert asking.wait(30)
     assert link.attempt(lambda: "asked too") is None
     go_on.set()
-    first.join()
 
-    assert found == ["back"]
+    wait_until(lambda: not link.is_down)
     assert link.attempt(lambda: "asked") == "asked"
+    assert next(pings, "both were needed") == "both were needed"
 
 
 def test_a_count_says_when_its_window_ends(redis_url: str) -> None:

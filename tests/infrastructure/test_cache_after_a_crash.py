@@ -1,0 +1,77 @@
+"""A worker dies between its commit and the cache: what is stale is so for a bounded time."""
+
+from __future__ import annotations
+
+import signal
+from multiprocessing import get_context
+
+import pytest
+from redis import Redis
+
+from infrastructure import redis_cache
+from infrastructure.runtime import Runtime, open_runtime
+from infrastructure.settings import Settings
+from projections.tokens import NOTHING_SEEN, Token
+from tests import builders as b
+from tests.cli.process import wait_until
+from tests.projections.views import record, settle
+
+ID = b.CUSTOMER_ID
+
+
+@pytest.fixture(params=["mysql"])
+def leg(request: pytest.FixtureRequest) -> str:
+    """The one with Redis: without it the cache dies with its worker."""
+    return str(request.param)
+
+
+def test_a_worker_killed_before_the_cache_heard_of_its_commit_is_found_out_in_time(
+    runtime: Runtime,
+) -> None:
+    """Until another one looks, the stale entry lives as long as the mark, and no reading makes
+    that longer."""
+    record(runtime.store, {ID: [b.customer_registered(name="One")]})
+    settle(runtime)
+    assert _name(runtime) == "One"
+    record(runtime.store, {ID: [b.customer_changed(name="Two")]})
+    _step_and_die(runtime.settings)
+    assert runtime.queries.position() == runtime.feed.position()
+    redis = Redis.from_url(str(runtime.settings.redis_url))
+
+    left = [int(str(redis.pttl("views:mark:1")))]
+    for _ in range(20):
+        assert _name(runtime) == "One"
+        left.append(int(str(redis.pttl("views:mark:1"))))
+    assert left == sorted(left, reverse=True)
+    assert 0 < left[0] <= 1000 * redis_cache.MARK_SECONDS
+    assert _name(runtime, Token(0, {ID: 2})) == "Two"
+    assert _name(runtime, Token(runtime.feed.position())) == "Two"
+
+    redis.pexpire("views:mark:1", 1)
+    wait_until(lambda: not redis.exists("views:mark:1"))
+    assert _name(runtime) == "Two"
+    redis.close()
+
+
+def _name(runtime: Runtime, token: Token = NOTHING_SEEN) -> str:
+    served = runtime.queries.get("customer", ID, token)
+    assert served is not None
+    return served.body.partition(b'"name":"')[2].partition(b'"')[0].decode()
+
+
+def _step_and_die(settings: Settings) -> None:
+    process = get_context("spawn").Process(target=_die, args=(settings,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def _die(settings: Settings) -> None:
+    """A worker that commits its batch and is gone."""
+    worker = open_runtime(settings)
+
+    def killed(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGKILL)
+
+    worker.runner._cache.publish = killed  # type: ignore[method-assign]
+    worker.advance()
