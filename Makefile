@@ -11,7 +11,7 @@ APT := $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq
 LOCK := .cache/lock
 
 .NOTPARALLEL:
-.PHONY: help serve worker test torture test-servers check bench bench-store format lock clean
+.PHONY: help serve worker test torture test-servers check bench bench-store bench-read format lock clean
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -48,10 +48,13 @@ check: .venv/dev ## Format, lint, types, import contracts, tidiness, completenes
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_architecture.py tests/test_tidy.py $(wildcard tests/test_docs*.py)
 
-bench: bench-store ## Measure everything; the numbers go to benchmarks/results.md
+bench: bench-store bench-read ## Measure everything; the numbers go to benchmarks/results.md
 
 bench-store: .venv/dev test-servers ## Measure the event store, on MariaDB (and TEST_MYSQLD)
 	$(BIN)/python -m benchmarks.store
+
+bench-read: .venv/dev test-servers ## Measure HTTP beside the same shop on Flask, on TEST_MYSQLD or MariaDB
+	$(BIN)/python -m benchmarks.read
 
 format: .venv/dev ## Format, and fix what the linter can fix
 	$(BIN)/ruff format .
