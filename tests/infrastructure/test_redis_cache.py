@@ -107,11 +107,11 @@ def test_what_was_missed_is_found_out_when_nothing_else_happens(fragile: Runtime
 
 
 @pytest.mark.usefixtures("missed")
-def test_a_token_sees_through_what_was_missed(fragile: Runtime) -> None:
-    for token in (Token(0, {ID: 2}), Token(2)):
-        served = fragile.queries.get("customer", ID, token)
-        assert served is not None
-        assert served.version == 2
+@pytest.mark.parametrize("token", [Token(0, {ID: 2}), Token(2)])
+def test_a_token_sees_through_what_was_missed(fragile: Runtime, token: Token) -> None:
+    served = fragile.queries.get("customer", ID, token)
+    assert served is not None
+    assert served.version == 2
 
 
 def test_a_restarted_redis_is_used_again(fragile: Runtime, own_valkey: Valkey) -> None:
