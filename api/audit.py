@@ -112,7 +112,7 @@ class Accesses(PastResource):
         if len(found) > query.limit:
             cursor = cursors.packed(("accesses", page[-1].accessed_at, page[-1].id))
         position = self.runtime.queries.position()
-        tell_position(resp, parse_token(req), position)
+        tell_position(resp, parse_token(req).reached(position), position)
         answer_page(req, resp, msgspec.json.encode(page), cursor)
 
 

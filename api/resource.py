@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -17,7 +16,7 @@ from msgspec import Meta
 from api import cursors
 from api.gate import NoSuchThing
 from api.operation import Operation, Scope, WriteAnswer
-from api.validation import FieldError, InvalidFields
+from api.validation import FieldError, InvalidFields, in_utc
 from commands.fields import Moment
 from commands.kernel import Command, Context, Receipt
 from commands.store import Key
@@ -155,7 +154,9 @@ class Resource:
     ) -> None:
         """One page, and the way to the next. `shown` needs streams of other kinds."""
         if listing.updated_after is not None:
-            listing = listing._replace(updated_after=_in_utc(listing.updated_after))
+            listing = listing._replace(
+                updated_after=in_utc(listing.updated_after, "/updated_after")
+            )
         if query.cursor is not None:
             listing = listing._replace(after=cursors.read(listing, query.cursor))
 
@@ -292,11 +293,3 @@ def _if_match(req: falcon.Request) -> int | None:
             [FieldError("/headers/If-Match", 'Expected one ETag of the resource, like "3"')]
         )
     return int(found[1])
-
-
-def _in_utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        message = "Expected a moment in the years 1 to 9999 UTC"
-        raise InvalidFields([FieldError("/updated_after", message)]) from None

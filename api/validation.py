@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -86,3 +87,12 @@ def _wrong_value(value: Any, type: Any, pointer: str, *, strict: bool) -> list[F
         steps = "".join(f"/{step['name'] or step['index']}" for step in _STEP.finditer(path))
         return [FieldError(pointer + steps, message)]
     return []
+
+
+def in_utc(moment: datetime, pointer: str) -> datetime:
+    """Raises `InvalidFields` for a moment that UTC has not."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        message = "Expected a moment in the years 1 to 9999 UTC"
+        raise InvalidFields([FieldError(pointer, message)]) from None

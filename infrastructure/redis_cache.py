@@ -17,8 +17,7 @@ from projections.cache import Entry, Looked, Mark
 
 LIFETIME_SECONDS = 3600
 PAGE_SECONDS = 60
-"""A page is kept for as long at most, also when nobody asks for it again: an erased person's name
-must not linger where no later body overwrites it."""
+"""A page is kept for as long at most: many are asked for once, and none is written through."""
 MARK_SECONDS = 10
 """A mark that no worker renews is gone after this time, and with it the trust in the entries:
 the longest that a reader can be shown what the views no longer show."""
@@ -63,10 +62,10 @@ redis.call('SET', KEYS[1], cjson.encode(mark), 'EX', alive)
 """
 )
 _DISTRUST = """
-redis.call('HSETNX', KEYS[1], 'position', ARGV[1])
-local floor = tonumber(redis.call('HGET', KEYS[1], 'floor') or 0)
-if floor <= tonumber(ARGV[1]) then redis.call('HSET', KEYS[1], 'floor', ARGV[1] + 1) end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
+local position, known = tonumber(ARGV[1]), redis.call('GET', KEYS[1])
+local mark = known and cjson.decode(known) or {position, 0, {}}
+mark[2] = math.max(mark[2], position + 1)
+redis.call('SET', KEYS[1], cjson.encode(mark), 'EX', ARGV[2])
 """
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Column, Select, String, and_, or_, select
 
 from projections.tables import tables
-from projections.views import RELATED
+from projections.views import FOLDS, KIND_OF, RELATED
 
 
 class Listing(NamedTuple):
@@ -33,7 +33,10 @@ class Listing(NamedTuple):
 
     @property
     def is_common(self) -> bool:
-        """A first page that many ask for: nobody searches for anything in it."""
+        """A first page that many ask for: nobody searches for anything in it. Never one of
+        people who may be erased: no later body would take its place."""
+        if FOLDS[KIND_OF[self.table]].erasure is not None:
+            return False
         return not (self.related or self.prefix or self.updated_after or self.after)
 
     def query(self, generation: int) -> Select[Any]:

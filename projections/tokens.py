@@ -48,6 +48,10 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
             return Token(position)
         return Token(position, {of: v for of, v in self.versions.items() if of != id})
 
+    def reached(self, position: int) -> Token:
+        """This token and how far the views were; what it wants of streams it wants still."""
+        return Token(max(self.position, position), self.versions)
+
 
 def _newest(known: Mapping[UUID, int], seen: Mapping[UUID, int]) -> dict[UUID, int]:
     """What was seen last stands last; what was seen longest ago is forgotten first."""
