@@ -16,6 +16,7 @@ from api import (
     audit,
     customers,
     docs,
+    evidence,
     health,
     inventory,
     mechanics,
@@ -27,6 +28,7 @@ from api import (
 )
 from api.gate import Forbidden, Gate, NoSuchThing, TooLarge, WrongMediaType
 from api.headers import EXPOSED, AnswerHeaders
+from api.log import LogCheckpoint, LogConsistency, LogInclusion, LogPublicKeys, LogTile
 from api.observing import Observer
 from api.operation import Operation, bound
 from api.pressure import Overloaded, Pressure
@@ -90,6 +92,7 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/tickets/{ticket_id}": tickets.Ticket,
     "/v1/tickets/{ticket_id}/history": tickets.TicketHistory,
     "/v1/tickets/{ticket_id}/diff": tickets.TicketDiff,
+    "/v1/tickets/{ticket_id}/evidence": evidence.TicketEvidence,
     "/v1/tickets/{ticket_id}/mechanics": tickets.TicketMechanics,
     "/v1/tickets/{ticket_id}/mechanics/{mechanic_id}": tickets.TicketMechanic,
     "/v1/tickets/{ticket_id}/parts": ticket_lines.TicketParts,
@@ -105,6 +108,11 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/assignments": tickets.Assignments,
     "/v1/audit/search": audit.Events,
     "/v1/audit/accesses": audit.Accesses,
+    "/v1/log/checkpoint": LogCheckpoint,
+    "/v1/log/keys": LogPublicKeys,
+    "/v1/log/proof/inclusion": LogInclusion,
+    "/v1/log/proof/consistency": LogConsistency,
+    "/v1/log/tile/{level}/{tile_path}": LogTile,
     "/livez": health.Live,
     "/readyz": health.Ready,
     "/metrics": health.Numbers,
@@ -163,7 +171,8 @@ def create_app(runtime: Runtime) -> falcon.App[Any, Any]:
             resource.operations["HEAD"] = get
             readable: Any = resource
             readable.on_head = readable.on_get
-        app.add_route(path, resource)
+        # What is called a path goes on over slashes.
+        app.add_route(path.replace("_path}", "_path:path}"), resource)
     for error in PROBLEM:
         app.add_error_handler(error, _translate)
     app.add_error_handler(falcon.HTTPError, _translate_falcon)

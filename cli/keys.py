@@ -1,4 +1,4 @@
-"""Looking after the keys of personal data."""
+"""Looking after the keys: of personal data, and of the log."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import click
 
 from cli import console
 from infrastructure.event_store.keyring import WrongMasterKey
+from infrastructure.transparency.signing import LastKey
 
 
 @click.group()
 def keys() -> None:
-    """The keys of personal data."""
+    """The keys of personal data, and those that sign the log."""
 
 
 @keys.command()
@@ -26,3 +27,31 @@ def rotate() -> None:
         except WrongMasterKey as error:
             raise console.fail(str(error)) from None
         console.out.print(f"{wrapped} keys wrapped anew")
+
+
+@keys.command("add-signer")
+def add_signer() -> None:
+    """Make another key that signs the log's checkpoints, beside those there are.
+
+    Auditors who trust the old key find the new one's signature beside it. Retire the old key
+    once they have all taken up the new one.
+    """
+    with console.runtime() as runtime:
+        log = runtime.transparency_log
+        key = log.signers.add(log.head().origin)
+        while log.extend():
+            continue
+        console.out.print(f"{key.id.hex()} signs from now on")
+
+
+@keys.command("retire-signer")
+@click.argument("key_id")
+def retire_signer(key_id: str) -> None:
+    """Destroy a key that signs the log; what it signed stays verifiable."""
+    with console.runtime() as runtime:
+        try:
+            runtime.transparency_log.signers.retire(bytes.fromhex(key_id))
+            runtime.transparency_log.extend()
+        except (LookupError, LastKey, ValueError) as error:
+            raise console.fail(str(error)) from None
+        console.out.print(f"{key_id} signs no more")

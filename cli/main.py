@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli import accounts, demo, events, keys, projections, serving
+from cli import accounts, audit, demo, events, keys, projections, serving
 
 
 @click.group()
@@ -20,6 +20,7 @@ main.add_command(serving.serve)
 main.add_command(serving.worker)
 main.add_command(serving.migrate)
 main.add_command(accounts.accounts)
+main.add_command(audit.audit)
 main.add_command(demo.demo)
 main.add_command(events.events)
 main.add_command(keys.keys)

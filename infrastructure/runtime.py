@@ -52,6 +52,9 @@ from infrastructure.redis_cache import RedisCache
 from infrastructure.redis_link import Link
 from infrastructure.sessions import Sessions
 from infrastructure.settings import Settings
+from infrastructure.transparency.evidence import EvidenceRoom
+from infrastructure.transparency.keeper import LogKeeper
+from infrastructure.transparency.log import TransparencyLog
 from projections.cache import Cache, LocalCache
 from projections.dead_letters import DeadLetters
 from projections.generations import Generations
@@ -81,6 +84,9 @@ class Runtime:
     advance: Advance
     background: BackgroundAdvance | None
     chores: Chores
+    transparency_log: TransparencyLog
+    log_keeper: LogKeeper
+    evidence: EvidenceRoom
     queries: Queries
     audit_index: AuditIndex
     accesses: Accesses
@@ -121,11 +127,13 @@ class Runtime:
         if self.background is not None:
             self.background.start()
             self.chores.start()
+            self.log_keeper.start()
 
     def close(self) -> None:
         if self.background is not None:
             self.background.stop()
             self.chores.stop()
+            self.log_keeper.stop()
         self.database.close()
         if self.link is not None:
             self.link.close()
@@ -153,6 +161,15 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     accesses = Accesses(database, clock, timedelta(days=settings.access_log_days))
     advance = Advance(sequencer, generations, runner, audit_index)
     background = BackgroundAdvance(advance)
+    queries = Queries(
+        database,
+        generations,
+        cache,
+        store,
+        feed.position_of,
+        waiting_max=max(1, settings.web_threads // 2),
+    )
+    transparency_log = TransparencyLog(database, keyring, clock)
 
     def claim_id(kind: str, value: str) -> UUID:
         return keyring.claim_id(kind, value.strip().casefold())
@@ -172,14 +189,10 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         advance=advance,
         background=background if redis is None else None,
         chores=Chores(store, credentials, generations, accesses),
-        queries=Queries(
-            database,
-            generations,
-            cache,
-            store,
-            feed.position_of,
-            waiting_max=max(1, settings.web_threads // 2),
-        ),
+        transparency_log=transparency_log,
+        log_keeper=LogKeeper(transparency_log),
+        evidence=EvidenceRoom(database, transparency_log, store, queries),
+        queries=queries,
         audit_index=audit_index,
         accesses=accesses,
         credentials=credentials,

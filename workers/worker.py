@@ -73,6 +73,7 @@ def run(runtime: Runtime) -> None:
     try:
         views.start()
         runtime.chores.start()
+        runtime.log_keeper.start()
         # RQ gives its connections a timeout far too long for anybody else.
         with Redis.from_url(runtime.settings.redis_url) as redis:
             while not stopping.is_set():
@@ -82,6 +83,7 @@ def run(runtime: Runtime) -> None:
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         runtime.chores.stop()
+        runtime.log_keeper.stop()
         views.stop()
 
 

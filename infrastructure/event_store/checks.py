@@ -58,12 +58,13 @@ def verify(database: Database) -> Iterator[str]:
     patient = database.patient()
     try:
         with patient.snapshot() as connection:
-            yield from _faults(connection)
+            yield from faults(connection)
     finally:
         patient.close()
 
 
-def _faults(connection: Connection) -> Iterator[str]:
+def faults(connection: Connection) -> Iterator[str]:
+    """`verify` as of the moment that a snapshot shows."""
     for (position,) in connection.execute(text(_HOLES)):
         yield f"feed: positions are missing before {position}"
     for id, first, last, count in connection.execute(text(_STREAMS)):

@@ -20,7 +20,18 @@ from uuid import UUID, uuid5
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Column, Insert, String, Table, and_, bindparam, insert, select, update
+from sqlalchemy import (
+    Column,
+    Insert,
+    String,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from infrastructure.database import Database
 from infrastructure.event_store.tables import metadata
@@ -59,6 +70,7 @@ def _insert_if_absent(table: Table) -> Insert:
 
 _add_subject, _add_secret = _insert_if_absent(subject_keys), _insert_if_absent(store_secrets)
 _secret = select(store_secrets).where(store_secrets.c.name == bindparam("secret"))
+_drop_secret = delete(store_secrets).where(store_secrets.c.name == bindparam("secret"))
 _of_subjects = select(subject_keys).where(
     subject_keys.c.subject_id.in_(bindparam("subjects", expanding=True)),
     subject_keys.c.wrapped.is_not(None),
@@ -142,6 +154,22 @@ class KeyRing:
             if not connection.execute(_add_subject, tombstone).rowcount:
                 connection.execute(_destroy, dict(subject=subject))
 
+    def keep(self, name: str, secret: bytes) -> None:
+        """Store a secret of the shop's own, wrapped; does nothing if there is one."""
+        with self._database.transaction() as connection:
+            connection.execute(_add_secret, dict(name=name, **self._wrap(secret, name)))
+
+    def kept(self, name: str) -> bytes | None:
+        """A secret of the shop's own. Raises `WrongMasterKey`."""
+        with self._database.reading() as connection:
+            row = connection.execute(_secret, dict(secret=name)).one_or_none()
+        return self._unwrap(row, name) if row else None
+
+    def drop(self, name: str) -> None:
+        """Destroy a secret for good."""
+        with self._database.transaction() as connection:
+            connection.execute(_drop_secret, dict(secret=name))
+
     def claim_id(self, kind: str, normalised_value: str) -> UUID:
         """The id under which a unique value is claimed; tells nothing about the value."""
         text = f"{kind}\0{normalised_value}".encode()
@@ -163,20 +191,13 @@ class KeyRing:
         if self._claim_key is None:
             # Read outside the current transaction: a key made inside it is not to be kept,
             # because a rollback would take it away again.
-            self._claim_key = Context().run(self._stored_claim_key)
+            self._claim_key = Context().run(self.kept, CLAIM_KEY)
         return self._claim_key or self._make_claim_key()
 
-    def _stored_claim_key(self) -> bytes | None:
-        with self._database.reading() as connection:
-            row = connection.execute(_secret, dict(secret=CLAIM_KEY)).one_or_none()
-        return self._unwrap(row, CLAIM_KEY) if row else None
-
     def _make_claim_key(self) -> bytes:
-        key = self._random(KEY_BYTES)
-        with self._database.transaction() as connection:
-            connection.execute(_add_secret, dict(name=CLAIM_KEY, **self._wrap(key, CLAIM_KEY)))
-            row = connection.execute(_secret, dict(secret=CLAIM_KEY)).one()
-        return self._unwrap(row, CLAIM_KEY)
+        with self._database.transaction():
+            self.keep(CLAIM_KEY, key := self._random(KEY_BYTES))
+            return self.kept(CLAIM_KEY) or key
 
     def _rewrap(self, table: Table) -> int:
         owner, rewrapped = next(iter(table.primary_key)), 0

@@ -41,6 +41,7 @@ assignments.read    all    all       -         all      all
 inventory.read      all    all       -         all      all
 inventory.write     all    -         -         -        -
 leaderboard         all    all       -         all      all
+log                 all    -         -         all      -
 """
 
 ROWS = """
@@ -102,6 +103,10 @@ inventory.write     DELETE /v1/inventory/{inventory_id}
 inventory.write     POST /v1/inventory/{inventory_id}/receipts
 inventory.write     POST /v1/inventory/{inventory_id}/adjustments
 inventory.write     POST /v1/inventory/{inventory_id}/reinstate
+log                 GET /v1/tickets/{ticket_id}/evidence
+log                 GET /v1/log/checkpoint, GET /v1/log/keys
+log                 GET /v1/log/proof/inclusion, GET /v1/log/proof/consistency
+log                 GET /v1/log/tile/{level}/{tile_path}
 """
 
 

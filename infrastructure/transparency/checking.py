@@ -1,0 +1,222 @@
+"""Re-verifies the whole log against the database, and against what an auditor kept.
+
+Events are read as they are stored, as of one moment, and hashed anew; memory does not grow with
+their number but for one hash in 256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection, func, select
+
+from infrastructure.database import Database
+from infrastructure.event_store import checks
+from infrastructure.transparency import reading
+from infrastructure.transparency.log import Head, find_head, load_tiles
+from infrastructure.transparency.merkle import TILE_WIDTH, Edge, Place, split
+from infrastructure.transparency.tables import log_keys, log_tiles
+from infrastructure.transparency.verifier import (
+    EMPTY_ROOT,
+    Checkpoint,
+    Event,
+    Fault,
+    Key,
+    leaf,
+    leaf_hash,
+    open_checkpoint,
+)
+
+CHUNK = 4 * TILE_WIDTH
+
+
+class Finding(msgspec.Struct):
+    """Something wrong, in a sentence; which event it is about where that can be told."""
+
+    says: str
+    position: int | None = None
+    stream_id: UUID | None = None
+    version: int | None = None
+
+
+class Checked(NamedTuple):
+    """The checkpoint of the log that was checked, and all that is wrong."""
+
+    head: Head | None
+    faults: list[Finding]
+
+
+def check(database: Database, keys: Sequence[str] = (), held: str | None = None) -> Checked:
+    """`keys`: the only public keys to trust, else those that the log publishes; `held`: a
+    checkpoint that somebody kept, which the log must continue."""
+    patient = database.patient()
+    try:
+        with patient.snapshot() as connection:
+            head = find_head(connection)
+            found = _findings(connection, head or Head("", 0, EMPTY_ROOT, ""), keys, held)
+            return Checked(head, list(found))
+    finally:
+        patient.close()
+
+
+def _findings(
+    connection: Connection, head: Head, keys: Sequence[str], held: str | None
+) -> Iterator[Finding]:
+    trusted, kept = list[Key](), None
+    try:
+        texts = keys or connection.scalars(select(log_keys.c.public_key)).all()
+        trusted = [Key.parse(text) for text in texts]
+    except Fault as fault:
+        yield Finding(str(fault))
+    if head.note and (wrong := _misnoted(head, trusted)):
+        yield Finding(f"the head of the log is not what was signed: {wrong}")
+    if held is not None:
+        try:
+            kept = open_checkpoint(held, trusted)
+        except Fault as fault:
+            yield Finding(f"the checkpoint held: {fault}")
+    if kept is not None and kept.origin != head.origin:
+        yield Finding(f"the log calls itself {head.origin}, the checkpoint held is {kept.origin}'s")
+    edge, passed = Edge(), EMPTY_ROOT
+    for hash, wrongs in _leaves(connection, head.size):
+        yield from wrongs
+        for place, hashes in edge.append(hash):
+            yield from _unlike(connection, place, hashes)
+        if kept is not None and edge.size == kept.size:
+            passed = edge.root()
+    for place, hashes in edge.partial():
+        yield from _unlike(connection, place, hashes)
+    yield from _surplus(connection, head.size)
+    if edge.root() != head.root:
+        yield Finding(f"the leaves of the log do not give its root at {head.size}")
+    if kept is not None:
+        yield from _broken_off(head, kept, passed)
+    yield from map(Finding, checks.faults(connection))
+
+
+def _misnoted(head: Head, trusted: Sequence[Key]) -> str | None:
+    try:
+        signed = open_checkpoint(head.note, trusted)
+    except Fault as fault:
+        return str(fault)
+    if signed != (head.origin, head.size, head.root):
+        return f"that is {signed.size} events with another root, or of another log"
+    return None
+
+
+def _leaves(connection: Connection, size: int) -> Iterator[tuple[bytes, list[Finding]]]:
+    """The hash of each leaf as it was logged, and what is wrong with the event there.
+
+    Where the log itself has no hash, that of the event stands in.
+    """
+    for start in range(0, size, CHUNK):
+        until = min(size, start + CHUNK)
+        tiles = load_tiles(connection, [(0, n) for n in range(start >> 8, (until - 1 >> 8) + 1)])
+        logged = {
+            (number << 8) + index + 1: hash
+            for (_, number), hashes in tiles.items()
+            for index, hash in enumerate(split(hashes))
+        }
+        found = {entry.position: entry for entry in reading.entries(connection, start, until)}
+        gaps = _gaps(position for position in range(start + 1, until + 1) if position not in found)
+        for position in range(start + 1, until + 1):
+            hash, entry = logged.get(position), found.get(position)
+            if entry is None:
+                wrongs = gaps.get(position, [])
+            elif isinstance(entry, Event):
+                wrongs = _differing(entry, hash)
+                hash = hash or leaf_hash(leaf(entry))
+            else:
+                says = f"{_name(entry)} is in the feed and does not exist"
+                wrongs = [_finding(says, entry)]
+            yield hash or bytes(32), wrongs
+
+
+def _gaps(missing: Iterator[int]) -> dict[int, list[Finding]]:
+    """One finding for each row of positions that are missing, at the first of them."""
+    rows = groupby(enumerate(missing), lambda pair: pair[1] - pair[0])
+    found = {}
+    for _, row in rows:
+        positions = [position for _, position in row]
+        first, last = positions[0], positions[-1]
+        range_ = f"position {first}" if first == last else f"positions {first} to {last}"
+        found[first] = [Finding(f"the feed has lost {range_}", position=first)]
+    return found
+
+
+def _differing(event: Event, logged: bytes | None) -> list[Finding]:
+    if logged is None:
+        return [_finding(f"the log has lost the hash of {_name(event)}", event)]
+    if leaf_hash(leaf(event)) == logged:
+        return []
+    return [_finding(f"{_name(event)} is not what was logged: {_what(event)}", event)]
+
+
+def _what(event: Event) -> str:
+    """The columns beside the stored bytes, which say most of it too."""
+    try:
+        record = msgspec.json.decode(event.state)
+        recorded_at = msgspec.convert(record["recorded_at"], datetime)
+        said = {
+            "stream": UUID(record["originator_id"]),
+            "version": record["originator_version"],
+            "topic": record["event"]["type"],
+            "recorded_at": reading.microseconds(recorded_at.replace(tzinfo=None)),
+        }
+    except (msgspec.MsgspecError, ValueError, TypeError, LookupError):
+        return "its stored bytes are no event any more"
+    columns: dict[str, Any] = {
+        "stream": UUID(bytes=event.stream_id),
+        "version": event.version,
+        "topic": event.topic,
+        "recorded_at": event.recorded_at,
+    }
+    wrong = [name for name, value in columns.items() if said[name] != value]
+    if wrong:
+        return f"its columns and its stored bytes disagree on {', '.join(wrong)}"
+    return "its stored bytes, its commit or its place were changed"
+
+
+def _name(entry: Event | reading.Gone) -> str:
+    topic = f"{entry.topic}, " if isinstance(entry, Event) else ""
+    of = UUID(bytes=entry.stream_id)
+    return f"the event at position {entry.position} ({topic}version {entry.version} of {of})"
+
+
+def _finding(says: str, entry: Event | reading.Gone) -> Finding:
+    return Finding(says, entry.position, UUID(bytes=entry.stream_id), entry.version)
+
+
+def _unlike(connection: Connection, place: Place, hashes: bytes) -> Iterator[Finding]:
+    stored = load_tiles(connection, [place]).get(place)
+    if stored != hashes:
+        how = "missing" if stored is None else "not what its leaves give"
+        yield Finding(f"the tile {place[1]} of level {place[0]} is {how}")
+
+
+def _surplus(connection: Connection, size: int) -> Iterator[Finding]:
+    """Tiles beyond the head: it was set back."""
+    due = 0
+    while size:
+        due, size = due + -(-size // TILE_WIDTH), size // TILE_WIDTH
+    stored = connection.scalar(select(func.count()).select_from(log_tiles)) or 0
+    if stored > due:
+        yield Finding(f"the log has {stored} tiles where its head accounts for {due}")
+
+
+def _broken_off(head: Head, kept: Checkpoint, root: bytes) -> Iterator[Finding]:
+    if kept.size > head.size:
+        yield Finding(
+            f"the log ends at {head.size}, before the checkpoint held at {kept.size}: "
+            "it was rolled back or cut off"
+        )
+    elif root != kept.root:
+        yield Finding(
+            f"the log does not continue the checkpoint held: its first {kept.size} events "
+            "are not those that were signed"
+        )

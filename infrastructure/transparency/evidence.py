@@ -1,0 +1,167 @@
+"""What proves a ticket's history to somebody who has neither our database nor our network."""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+
+from infrastructure.database import Database
+from infrastructure.event_store.store import EventStore
+from infrastructure.transparency import reading
+from infrastructure.transparency.log import Head, TransparencyLog, find_head
+from infrastructure.transparency.merkle import Hashes, consistency, inclusion
+from infrastructure.transparency.verifier import BUNDLE_FORMAT, Event
+from projections import history
+from projections.queries import ProjectionBehind, Queries
+from projections.tickets import TicketView
+from projections.tokens import NOTHING_SEEN
+from projections.views import FOLDS, fingerprint
+
+WAIT_SECONDS = 3.0
+POLL_SECONDS = 0.05
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ProvenEvent(msgspec.Struct):
+    """An event exactly as it is stored, and its way to the root (RFC 9162), from below."""
+
+    position: int
+    stream_id: UUID
+    version: int
+    topic: str
+    recorded_at: datetime
+    commit_id: UUID
+    state: str
+    proof: list[str]
+
+
+class Continuation(msgspec.Struct):
+    """Proves that the checkpoint continues an older one of that size."""
+
+    size: int
+    proof: list[str]
+
+
+class NamedCustomer(msgspec.Struct):
+    """The customer as known today; the name is null once erased."""
+
+    id: UUID
+    name: str | None
+
+
+class Evidence(msgspec.Struct):
+    """A ticket's whole history, proven: events as stored, a signed checkpoint, the public keys,
+    and what the fold of these events shows. Check it with `mechanic-shop audit verify`.
+
+    Hashes and stored bytes are in base64. `state_sha256` is that of the state as compact
+    JSON; `fold` names the code that made it of the events.
+    """
+
+    format: str
+    ticket_id: UUID
+    events: list[ProvenEvent]
+    checkpoint: str
+    keys: list[str]
+    consistency: Continuation | None
+    state: TicketView
+    state_sha256: str
+    fold: str
+    customer: NamedCustomer
+
+
+class EvidenceRoom:
+    def __init__(
+        self, database: Database, log: TransparencyLog, store: EventStore, queries: Queries
+    ) -> None:
+        self._database, self._log = database, log
+        self._store, self._queries = store, queries
+
+    def of_ticket(self, id: UUID, since: int | None = None) -> tuple[Evidence, Head] | None:
+        """Everything that happened to it up to now, proven to the checkpoint of today.
+
+        `None` if there is no such ticket. Raises `ProjectionBehind` if its last event does not
+        get into the log in time, `LookupError` if the log holds fewer than `since` events.
+        """
+        past = self._store.events(id)
+        entry = history.at(FOLDS["ticket"], past)
+        if entry is None:
+            return None
+        customer_id = msgspec.json.decode(entry.body)["customer_id"]
+        self._wait_for(lambda: self._logged(id, entry.version))
+        with self._database.snapshot() as connection:
+            head = find_head(connection)
+            assert head is not None, "the wait has seen it"
+            if since is not None and since > head.size:
+                raise LookupError(f"the log holds {head.size} events")
+            stored = reading.of_stream(connection, id)[: entry.version]
+            proven, continuation = self._proven(stored, head, since)
+        evidence = Evidence(
+            format=BUNDLE_FORMAT,
+            ticket_id=id,
+            events=proven,
+            checkpoint=head.note,
+            keys=[key.public_key for key in self._log.signers.published()],
+            consistency=continuation,
+            state=cast(Any, msgspec.Raw(entry.body)),
+            state_sha256=sha256(entry.body).hexdigest(),
+            fold=fingerprint(),
+            customer=self._customer(UUID(customer_id)),
+        )
+        return evidence, head
+
+    def _logged(self, id: UUID, version: int) -> bool:
+        with self._database.reading() as connection:
+            head = find_head(connection)
+            position = reading.position_of(connection, id, version)
+        return head is not None and position is not None and position <= head.size
+
+    @staticmethod
+    def _wait_for(happened: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not happened():
+            if time.monotonic() > deadline:
+                raise ProjectionBehind("the log does not hold the ticket's last event yet")
+            time.sleep(POLL_SECONDS)
+
+    def _proven(
+        self, stored: Sequence[Event], head: Head, since: int | None
+    ) -> tuple[list[ProvenEvent], Continuation | None]:
+        paths = [inclusion(event.position - 1, head.size) for event in stored]
+        older = consistency(since, head.size) if since is not None else []
+        hashes = self._log.hashes([span for path in [*paths, older] for span in path])
+        proven = [
+            proven_event(event, encoded(hashes, path))
+            for event, path in zip(stored, paths, strict=True)
+        ]
+        if since is None:
+            return proven, None
+        return proven, Continuation(since, encoded(hashes, older))
+
+    def _customer(self, id: UUID) -> NamedCustomer:
+        served = self._queries.get("customer", id, NOTHING_SEEN)
+        return NamedCustomer(id, msgspec.json.decode(served.body)["name"] if served else None)
+
+
+def encoded(hashes: Hashes, path: Sequence[tuple[int, int]]) -> list[str]:
+    """A proof as JSON carries it."""
+    return [b64encode(hashes.of(span)).decode() for span in path]
+
+
+def proven_event(event: Event, proof: list[str]) -> ProvenEvent:
+    return ProvenEvent(
+        position=event.position,
+        stream_id=UUID(bytes=event.stream_id),
+        version=event.version,
+        topic=event.topic,
+        recorded_at=EPOCH + timedelta(microseconds=event.recorded_at),
+        commit_id=UUID(bytes=event.commit_id),
+        state=b64encode(event.state).decode(),
+        proof=proof,
+    )
