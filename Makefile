@@ -11,7 +11,8 @@ APT := $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq
 LOCK := .cache/lock
 
 .NOTPARALLEL:
-.PHONY: help serve worker test torture test-servers check bench bench-store bench-read format lock clean
+.PHONY: help serve worker test torture test-servers check format lock clean \
+	bench bench-store bench-read bench-audit
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -31,6 +32,8 @@ torture: .venv/dev test-servers ## Run the torture tests of store and views for 
 	$(BIN)/pytest -n 2 tests/infrastructure/event_store/test_torture.py \
 		tests/commands/test_store_machine.py tests/commands/test_contention.py \
 		tests/projections/test_kills.py tests/projections/test_rebuild.py
+	TAMPERINGS=$${TAMPERINGS:-2000} \
+	$(BIN)/pytest -n 2 tests/infrastructure/transparency/test_tampering.py
 
 test-servers: ## Install MariaDB for the tests where it is missing
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; \
@@ -48,13 +51,16 @@ check: .venv/dev ## Format, lint, types, import contracts, tidiness, completenes
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_architecture.py tests/test_tidy.py $(wildcard tests/test_docs*.py)
 
-bench: bench-store bench-read ## Measure everything; the numbers go to benchmarks/results.md
+bench: bench-store bench-read bench-audit ## Measure everything; the numbers go to benchmarks/results.md
 
 bench-store: .venv/dev test-servers ## Measure the event store, on MariaDB (and TEST_MYSQLD)
 	$(BIN)/python -m benchmarks.store
 
 bench-read: .venv/dev test-servers ## Measure HTTP beside the same shop on Flask, on TEST_MYSQLD or MariaDB
 	$(BIN)/python -m benchmarks.read
+
+bench-audit: .venv/dev test-servers ## Measure the transparency log, on MariaDB (and TEST_MYSQLD)
+	$(BIN)/python -m benchmarks.audit
 
 format: .venv/dev ## Format, and fix what the linter can fix
 	$(BIN)/ruff format .
