@@ -142,10 +142,10 @@ def _fill(runtime: Runtime, ticket: UUID, events: int) -> None:
             for n in range(1, CHUNK + 1)
         ]
         places = sorted(chance.randrange(CHUNK) for _ in range(start, start + CHUNK, every))
-        for place in places[: TICKET_EVENTS - version]:
+        for shift, place in enumerate(places[: TICKET_EVENTS - version]):
             version += 1
             event = ticket_opened() if version == 1 else ticket_changed()
-            past.insert(place, _recorded(ticket, version, event))
+            past.insert(place + shift, _recorded(ticket, version, event))
         recorder.insert_events([mapper.to_stored_event(each) for each in past])
         while runtime.sequencer.step():
             continue

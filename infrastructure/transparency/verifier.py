@@ -274,7 +274,7 @@ def _broken_off(bundle: Any, checkpoint: Checkpoint, held: Checkpoint) -> list[s
         return [f"the checkpoint you hold is of another log, {held.origin}"]
     if held.size > checkpoint.size:
         return [f"the bundle ends at {checkpoint.size}, before your checkpoint at {held.size}"]
-    told = bundle["consistency"] or {"size": held.size, "proof": []}
+    told = bundle["consistency"] or {"size": checkpoint.size, "proof": []}
     if told["size"] != held.size:
         return [f"the bundle is not proven to continue your checkpoint: ask for since={held.size}"]
     proof = [b64decode(each, validate=True) for each in told["proof"]]

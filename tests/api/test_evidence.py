@@ -169,8 +169,9 @@ def test_the_verifier_works_alone(shop: Shop, ticket: str, tmp_path: Path) -> No
 
 
 def test_an_erased_person_leaves_every_proof_valid_and_reads_null(shop: Shop, ticket: str) -> None:
-    before, held = bundle(shop, ticket), settle(shop)
-    size = shop.runtime.transparency_log.head().size
+    before = bundle(shop, ticket)
+    held = json.loads(before)["checkpoint"]
+    size = held.splitlines()[1]
     done(shop.delete(f"/v1/tickets/{ticket}"))
     customer = json.loads(before)["customer"]["id"]
 
