@@ -24,7 +24,7 @@ from infrastructure.transparency import reading
 from infrastructure.transparency.merkle import Edge, Hashes, Place, Span, edge_tiles
 from infrastructure.transparency.signing import Signers
 from infrastructure.transparency.tables import log_head, log_tiles
-from infrastructure.transparency.verifier import EMPTY_ROOT, Event, Key, leaf, leaf_hash
+from infrastructure.transparency.verifier import EMPTY_ROOT, Event, Key, leaf_hash
 
 BATCH = 1024
 HEAD = 1
@@ -74,9 +74,9 @@ class TransparencyLog:
                 return 0
             before = load_tiles(connection, _edge(head.size))
             until = min(last, head.size + limit)
-            events = list(reading.entries(connection, head.size, until))
+            leaves = reading.leaves(connection, head.size, until)
         edge = self._checked(head, before)
-        full = [tile for event in _whole(events, edge.size) for tile in _append(edge, event)]
+        full = [tile for data in _whole(leaves, head.size) for tile in edge.append(leaf_hash(data))]
         tiles = dict([*full, *edge.partial()])
         changed = {place: each for place, each in tiles.items() if before.get(place) != each}
         return self._advance(head, edge, changed, keys)
@@ -175,16 +175,12 @@ def _edge(size: int) -> list[Place]:
     return [(level, number) for level, number, width in edge_tiles(size) if width]
 
 
-def _append(edge: Edge, event: Event) -> list[tuple[Place, bytes]]:
-    return list(edge.append(leaf_hash(leaf(event))))
-
-
-def _whole(entries: Iterable[Event | reading.Gone], size: int) -> Iterable[Event]:
+def _whole(leaves: Iterable[bytes | None], size: int) -> Iterable[bytes]:
     """Raises `BrokenLog` where an event is missing."""
-    for position, entry in enumerate(entries, start=size + 1):
-        if entry.position != position or isinstance(entry, reading.Gone):
+    for position, data in enumerate(leaves, start=size + 1):
+        if data is None or int.from_bytes(data[1:9]) != position:
             raise BrokenLog(f"the feed has no event at {position}")
-        yield entry
+        yield data
 
 
 def _tiles_statement(database: Database) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, bindparam, select
 
 from infrastructure.event_store.tables import feed
-from infrastructure.transparency.verifier import Event
+from infrastructure.transparency.verifier import Event, leaf
 
 
 class Gone(NamedTuple):
@@ -31,6 +31,18 @@ def entries(connection: Connection, after: int, until: int) -> Iterator[Event | 
         else:
             moment = microseconds(recorded_at)
             yield Event(position, stream_id, version, topic, moment, commit_id, state)
+
+
+def leaves(connection: Connection, after: int, until: int) -> list[bytes | None]:
+    """The leaves of what the feed holds there, in order; `None` for an event that is gone.
+
+    MySQL puts them together itself: seven columns of a row cost its driver more than all the
+    hashing.
+    """
+    if connection.dialect.name == "sqlite":
+        found = entries(connection, after, until)
+        return [leaf(entry) if isinstance(entry, Event) else None for entry in found]
+    return [row for (row,) in connection.exec_driver_sql(_LEAVES, (after, until))]
 
 
 def of_stream(connection: Connection, id: UUID) -> list[Event]:
@@ -67,6 +79,15 @@ _position = select(feed.c.position).where(
 _COLUMNS = """\
 SELECT f.position, f.originator_id, f.originator_version, e.topic, e.recorded_at, e.commit_id,
     e.state"""
+_LEAVES = """\
+SELECT CONCAT(
+    X'01', UNHEX(LPAD(HEX(f.position), 16, '0')), f.originator_id,
+    UNHEX(LPAD(HEX(f.originator_version), 8, '0')),
+    UNHEX(LPAD(HEX(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', e.recorded_at)), 16, '0')),
+    e.commit_id, UNHEX(SHA2(e.state, 256)), CAST(e.topic AS BINARY)
+) FROM feed f LEFT JOIN events e
+ON e.originator_id = f.originator_id AND e.originator_version = f.originator_version
+WHERE f.position > %s AND f.position <= %s ORDER BY f.position"""
 _ENTRIES = (
     _COLUMNS
     + """ FROM feed f LEFT JOIN events e

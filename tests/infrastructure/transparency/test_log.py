@@ -15,6 +15,7 @@ from sqlalchemy import event, text
 
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.transparency import log as log_module
+from infrastructure.transparency import reading
 from infrastructure.transparency.checking import check
 from infrastructure.transparency.keeper import LogKeeper
 from infrastructure.transparency.log import BrokenLog, TransparencyLog
@@ -45,6 +46,22 @@ def test_the_log_is_the_tree_over_the_feed_and_its_checkpoint_is_signed(runtime:
         list(edge.append(leaf_hash(leaf(stored))))
     assert (signed.origin, signed.size, signed.root) == (head.origin, last, edge.root())
     assert said(runtime, note) == []
+
+
+def test_the_database_makes_the_same_leaves_as_the_verifier(runtime: Runtime) -> None:
+    last = happen(runtime)
+    odd = (("1969-12-31 23:59:59.999999", "\u00e4\U0001f527"), ("9999-12-31 23:59:59.000001", "x"))
+    with runtime.database.transaction() as connection:
+        for position, (moment, topic) in enumerate(odd, start=1):
+            of = "(SELECT originator_id FROM feed WHERE position = :position)"
+            change = f"UPDATE events SET recorded_at = :moment, topic = :topic WHERE originator_id = {of}"  # noqa: S608, E501
+            connection.execute(text(change), dict(position=position, moment=moment, topic=topic))
+
+    with runtime.database.reading() as connection:
+        made = reading.leaves(connection, 0, last)
+
+    assert made == [leaf(event) for event in runtime.transparency_log.entries(0, last)]
+    assert len({data[29:37] for data in made if data is not None}) > 2
 
 
 def test_batches_of_any_size_give_the_same_log(runtime: Runtime) -> None:
