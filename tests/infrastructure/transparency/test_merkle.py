@@ -133,6 +133,8 @@ def test_consistency_proofs_are_the_published_ones(old: int, size: int) -> None:
     assert consistent(old, ROOTS[old], size, ROOTS[size], proof)
     for wrong in corrupted(proof):
         assert not consistent(old, ROOTS[old], size, ROOTS[size], wrong)
+    assert not consistent(old, EMPTY_ROOT, size, ROOTS[size], proof)
+    assert not consistent(old, ROOTS[old], size, EMPTY_ROOT, proof)
     if old != size:
         assert not consistent(old, ROOTS[size], size, ROOTS[old], proof)
         assert not consistent(old + 1, ROOTS[old], size, ROOTS[size], proof)
