@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from api.gate import NoSuchThing
+from api.history import PastResource
 from api.log import AUDITORS, LogResource
 from api.operation import operation
 from api.validation import FieldError, InvalidFields
@@ -22,13 +23,14 @@ class Since(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     since: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
 
 
-class TicketEvidence(LogResource):
+class TicketEvidence(LogResource, PastResource):
     @operation(AUDITORS, params=Since, returns=Evidence)
     def on_get(
         self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, query: Since
     ) -> None:
         """Take a ticket's whole history as evidence: events as stored, proofs, the signed
         checkpoint. `mechanic-shop audit verify` checks it offline; docs/auditing.md explains."""
+        self.wait_for_log(req)
         try:
             found = self.runtime.evidence.of_ticket(ticket_id, query.since)
         except LookupError as error:
@@ -36,4 +38,5 @@ class TicketEvidence(LogResource):
         if found is None:
             raise NoSuchThing(f"no ticket {ticket_id}")
         evidence, head = found
+        self.record(req, ticket_id, query)
         self.answer(req, resp, evidence, head.size)

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from api.gate import NoSuchThing
 from api.operation import any_of, operation
-from api.resource import Resource
+from api.resource import Resource, answer_digested, parse_token, tell_position
 from api.validation import FieldError, InvalidFields
 from domain.account import Role
 from infrastructure.transparency.evidence import encoded
@@ -28,7 +28,6 @@ from infrastructure.transparency.merkle import (
     inclusion,
 )
 from infrastructure.transparency.verifier import leaf, leaf_hash
-from projections.queries import Served
 
 AUDITORS = any_of(Role.ADMIN, Role.AUDITOR)
 OCTETS = "application/octet-stream"
@@ -101,8 +100,12 @@ class LogResource(Resource):
     def answer(
         self, req: falcon.Request, resp: falcon.Response, body: msgspec.Struct, size: int
     ) -> None:
-        made = Served(msgspec.json.encode(body), 0, None, size, 0)
-        self.serve_whole(req, resp, lambda: made)
+        tell_position(resp, parse_token(req).reached(size), size)
+        answer_digested(req, resp, msgspec.json.encode(body))
+
+    def wait_for_log(self, req: falcon.Request) -> None:
+        """Until the log holds what the client has seen."""
+        self.wait(req, lambda: self.runtime.transparency_log.head().size)
 
     def roots(self, spans: Sequence[Span], *sizes: int) -> tuple[list[str], list[str]]:
         """The hashes of a proof, and the roots of trees of these sizes."""
@@ -125,6 +128,7 @@ class LogInclusion(LogResource):
     @operation(AUDITORS, params=Included, returns=InclusionProof)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: Included) -> None:
         """Prove that an event is in the log."""
+        self.wait_for_log(req)
         log = self.runtime.transparency_log
         position, head = self._position(query), log.head()
         size = _within("size", query.size or head.size, head.size)
@@ -162,6 +166,7 @@ class LogConsistency(LogResource):
     @operation(AUDITORS, params=Continued, returns=ConsistencyProof)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: Continued) -> None:
         """Prove that the log only grew between two sizes."""
+        self.wait_for_log(req)
         head = self.runtime.transparency_log.head()
         until = _within("to", query.until or head.size, head.size)
         since = _within("from", query.since, until)
@@ -208,6 +213,7 @@ class LogPublicKeys(LogResource):
     @operation(AUDITORS, returns=LogKeys)
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Read the public keys of the log, with those that have retired."""
+        self.wait_for_log(req)
         log = self.runtime.transparency_log
         head = log.head()
         keys = [LogKey(*each) for each in log.signers.published()]

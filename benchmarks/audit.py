@@ -46,9 +46,7 @@ def main() -> int:
 def measure(subject: Subject) -> None:
     subject.durable(False)
     parts = [_growing(subject), _proofs(subject), GOALS]
-    write_section(
-        f"Transparency log, {subject.name}", subject.version, parts, command="make bench-audit"
-    )
+    write_section(f"Transparency log, {subject.name}", subject.version, parts, make="bench-audit")
 
 
 def _growing(subject: Subject) -> str:

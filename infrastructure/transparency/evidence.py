@@ -13,16 +13,14 @@ from uuid import UUID
 import msgspec
 
 from infrastructure.database import Database
-from infrastructure.event_store.store import EventStore
 from infrastructure.transparency import reading
 from infrastructure.transparency.log import Head, TransparencyLog, find_head
 from infrastructure.transparency.merkle import Hashes, consistency, inclusion
 from infrastructure.transparency.verifier import BUNDLE_FORMAT, Event
-from projections import history
 from projections.queries import ProjectionBehind, Queries
 from projections.tickets import TicketView
 from projections.tokens import NOTHING_SEEN
-from projections.views import FOLDS, fingerprint
+from projections.views import fingerprint
 
 WAIT_SECONDS = 3.0
 POLL_SECONDS = 0.05
@@ -77,11 +75,8 @@ class Evidence(msgspec.Struct):
 
 
 class EvidenceRoom:
-    def __init__(
-        self, database: Database, log: TransparencyLog, store: EventStore, queries: Queries
-    ) -> None:
-        self._database, self._log = database, log
-        self._store, self._queries = store, queries
+    def __init__(self, database: Database, log: TransparencyLog, queries: Queries) -> None:
+        self._database, self._log, self._queries = database, log, queries
 
     def of_ticket(self, id: UUID, since: int | None = None) -> tuple[Evidence, Head] | None:
         """Everything that happened to it up to now, proven to the checkpoint of today.
@@ -89,8 +84,7 @@ class EvidenceRoom:
         `None` if there is no such ticket. Raises `ProjectionBehind` if its last event does not
         get into the log in time, `LookupError` if the log holds fewer than `since` events.
         """
-        past = self._store.events(id)
-        entry = history.at(FOLDS["ticket"], past)
+        entry = self._queries.at("ticket", id)
         if entry is None:
             return None
         customer_id = msgspec.json.decode(entry.body)["customer_id"]

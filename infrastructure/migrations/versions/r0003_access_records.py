@@ -8,7 +8,7 @@ from alembic import op
 from infrastructure.migrations.versions.r0001_event_store import BYTES, ID, INSTANT, OPTIONS
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 
