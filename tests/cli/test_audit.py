@@ -156,7 +156,7 @@ def test_every_command_of_the_guide_does_what_it_says(tmp_path: Path) -> None:
             assert said.splitlines()[-1] == "verified", said
         elif "--json" in line:
             assert json.loads(said)["faults"] == []
-        elif "audit check" in line:
+        elif "audit check " in line:
             assert "continues the checkpoint held" in said
 
 
