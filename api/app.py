@@ -14,8 +14,10 @@ from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 from api import (
     accounts,
     audit,
+    consumers,
     customers,
     docs,
+    events,
     evidence,
     health,
     inventory,
@@ -40,10 +42,13 @@ from commands.store import KeyReused
 from domain.kernel import Refused, Taken
 from infrastructure.access_tokens import InvalidAccess
 from infrastructure.accesses import NotRecorded
+from infrastructure.consumers import CursorMoved, TooManyConsumers
 from infrastructure.database import CommitLost
 from infrastructure.event_store.store import CommitUnknown
+from infrastructure.feed_cursors import FeedFork
 from infrastructure.rate_limits import TooManyRequests
 from infrastructure.runtime import Runtime
+from infrastructure.tailing import TooManyWait
 from projections.queries import ProjectionBehind
 
 log = logging.getLogger(__name__)
@@ -113,6 +118,11 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/log/proof/inclusion": LogInclusion,
     "/v1/log/proof/consistency": LogConsistency,
     "/v1/log/tile/{level}/{tile_path}": LogTile,
+    "/v1/events": events.Events,
+    "/v1/consumers": consumers.Consumers,
+    "/v1/consumers/{consumer}": consumers.Consumer,
+    "/v1/consumers/{consumer}/events": consumers.ConsumerEvents,
+    "/v1/consumers/{consumer}/cursor": consumers.ConsumerCursor,
     "/livez": health.Live,
     "/readyz": health.Ready,
     "/metrics": health.Numbers,
@@ -140,6 +150,10 @@ PROBLEM: dict[type[Exception], str] = {
     WrongMediaType: "unsupported-media-type",
     InvalidFields: "invalid-fields",
     KeyReused: "key-reused",
+    FeedFork: "feed-fork",
+    CursorMoved: "cursor-moved",
+    TooManyConsumers: "refused",
+    TooManyWait: "too-many-streams",
     ProjectionBehind: "projection-behind",
     OperationalError: "unavailable",
     InterfaceError: "unavailable",

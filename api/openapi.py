@@ -129,7 +129,8 @@ class Described:
                 schemas.append(self.schemas.of(self._shown[one.kind]))
             content["schema"] = {"anyOf": schemas} if len(schemas) > 1 else schemas[0]
             content["examples"] = dict(map(self._example, schemas))
-        return answer | {"content": {one.media_type: content}}
+        others = {media: {"schema": {"type": "string"}} for media in one.media_types}
+        return answer | {"content": {one.media_type: content} | others}
 
     def _example(self, schema: Schema) -> tuple[str, Schema]:
         example = {"value": example_of(schema, self.schemas.components)}
@@ -153,7 +154,7 @@ def _in_path(one: Operation) -> Iterator[Schema]:
 
 
 def _in_headers(one: Operation) -> Iterator[Schema]:
-    names = []
+    names = [*one.asks]
     if one.command is not None:
         names += ["IfMatch"] if facts.conditional(one) else []
         names += ["IdempotencyKey"] if one.method == "POST" else []

@@ -18,7 +18,25 @@ REF = "#/components/schemas/"
 FIRST_MILLISECOND = 1_790_000_000_000
 INSTANT = "2026-09-21T14:13:20.000000Z"
 
+CURSOR = "AeI7rX0mQ2c2AAAAAAAAEmeS4q8xV0t1Jc0mWb9nD3pHk5yTzR6uLqFxGaVsEoCiBw"
+
 KNOWN: dict[str, Any] = {
+    "consumer": "monthly-report",
+    "specversion": "1.0",
+    "source": "urn:uuid:5d0c3a0e-9f57-8e1c-a2a4-3f6f2b1f7c11",
+    "sequence": "0000000000000004711",
+    "aggregateversion": 3,
+    "time": "2026-09-21T14:13:20.000000Z",
+    "datacontenttype": "application/json",
+    "data": {"type": "ticket.started"},
+    "cursor": CURSOR,
+    "expected": CURSOR,
+    "start": "beginning",
+    "types": ["ticket.closed"],
+    "aggregates": ["inventory"],
+    "position": 4711,
+    "lag_events": 0,
+    "lag_seconds": 0.0,
     "email": "someone@example.com",
     "name": "Sample Person",
     "phone": "+1 555 0100",

@@ -48,7 +48,8 @@ def who(one: Operation) -> str:
 
 def reads(one: Operation) -> bool:
     """Whether it shows what the views hold, with all the headers that come with that."""
-    return one.method == "GET" and one.allow is not None and one.media_type == falcon.MEDIA_JSON
+    shown = one.of_views and one.media_type == falcon.MEDIA_JSON
+    return one.method == "GET" and one.allow is not None and shown
 
 
 def waits(one: Operation) -> bool:
@@ -75,7 +76,7 @@ def told(one: Operation) -> str:
 
 def headers_given(one: Operation) -> list[str]:
     """The headers of an answer that is no problem."""
-    names = ["X-Request-Id"]
+    names = ["X-Request-Id", *one.tells]
     if one.command is not None:
         names += ["ETag", "Consistency-Token", *(["Location"] if one.creates else [])]
     elif reads(one):
@@ -92,7 +93,7 @@ def own_statuses(one: Operation) -> list[int]:
 def problems(one: Operation) -> dict[int, list[str]]:
     """What it may refuse with: status -> types of problem. Declared statuses count where
     nothing here implies them."""
-    found = {"invalid-fields"}
+    found = {"invalid-fields", *one.refusals}
     found |= {OF_STATUS[status] for status in one.statuses if status in (401, 403, 429)}
     if tag(one) != SERVICE:
         found |= {"too-many-requests", "unavailable"}

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from api.openapi_examples import REF, TOKEN, Schema, uuid_of
+from api.openapi_examples import CURSOR, REF, TOKEN, Schema, uuid_of
 from api.problems import KINDS, MEDIA_PROBLEM, Kind, Problem
 from api.resource import KEY_MAX, WAIT_MAX_SECONDS, WAIT_SECONDS
 from api.validation import FieldError
@@ -62,7 +62,37 @@ PARAMETERS: dict[str, Schema] = {
     ),
 }
 
+PARAMETERS |= {
+    "Accept": _header(
+        "Accept",
+        "`application/x-ndjson`: one event per line, all of them unless `limit` says otherwise. "
+        "`text/event-stream`: go on for ever, as server-sent events. Else: a page.",
+        _text(),
+        example="application/x-ndjson",
+    ),
+    "PreferWaitForEvents": _header(
+        "Prefer",
+        "`wait=<seconds>`, 30 at most: if there is nothing yet, answer when there is.",
+        _text(),
+        example="wait=30",
+    ),
+    "LastEventId": _header(
+        "Last-Event-ID",
+        "The cursor of the last event that came through, where a stream was cut off; counts "
+        "instead of `after`.",
+        _text(),
+    ),
+    "IfNoneMatchPage": _header(
+        "If-None-Match", "The ETag of a full page that was read before.", _text()
+    ),
+}
+
 HEADERS: dict[str, Schema] = {
+    "Feed-Cursor": {
+        "description": "The `after` of the next page, also behind the last event there is.",
+        "schema": _text(),
+        "example": CURSOR,
+    },
     "X-Request-Id": {
         "description": "Of this request; that of the client if it sent a sane one.",
         "required": True,
@@ -125,6 +155,8 @@ DETAILS = {
     "not-found": f"no ticket {uuid_of('ticket_id')}",
     "refused": "a vehicle with open tickets is not archived; 1 is open",
     "taken": "this email is taken",
+    "feed-fork": "event 4711 of this feed is not the one the cursor is of: the feed was put back "
+    "and went another way",
     "version-mismatch": "the current version is 4",
     "invalid-fields": "/quantity: Expected `int` >= 1",
 }

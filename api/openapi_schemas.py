@@ -57,8 +57,11 @@ class Schemas:
         self.components = {name: each for name, each in everything.items() if name not in apart}
 
     def of(self, type: Any) -> Schema:
-        """The schema of a type; of `list[X]`, that of a page of them."""
+        """The schema of a type; of `list[X]`, that of a page of them, and of `tuple[X, ...]` that
+        of a bare array."""
         schema = self._of[_item_type(type)]
+        if get_origin(type) is tuple:
+            return {"type": "array", "items": schema}
         if get_origin(type) is not list:
             return schema
         return {
@@ -88,7 +91,7 @@ def without_null(schema: Schema) -> Schema:
 
 
 def _item_type(type: Any) -> Any:
-    return get_args(type)[0] if get_origin(type) is list else type
+    return get_args(type)[0] if get_origin(type) in (list, tuple) else type
 
 
 def _name(schema: Schema) -> str:

@@ -48,7 +48,9 @@ class Operation:
     or with what the body says (see `Passage`).
     What is `fresh` is shown from the events or records themselves: it waits for no view.
     `body` and `path_params` of a write are derived from its command and its route when the
-    operation is bound to a path.
+    operation is bound to a path. `media_types` are those it answers in besides `media_type`.
+    What does not show the views (`of_views`) says itself which headers it `asks` for and
+    `tells`. `refusals` are types of problem that nothing else here implies.
     """
 
     summary: str
@@ -69,6 +71,11 @@ class Operation:
     media_type: str = falcon.MEDIA_JSON
     budget: str = ""
     late: bool = False
+    media_types: tuple[str, ...] = ()
+    of_views: bool = True
+    asks: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
 
 
 _OF_METHOD = "of its method"
@@ -86,6 +93,11 @@ def operation(
     media_type: str = falcon.MEDIA_JSON,
     budget: str | None = None,
     late: bool = False,
+    media_types: tuple[str, ...] = (),
+    of_views: bool = True,
+    asks: tuple[str, ...] = (),
+    tells: tuple[str, ...] = (),
+    refusals: tuple[str, ...] = (),
 ) -> Callable[[Responder], Responder]:
     """Declare a responder; its docstring becomes summary and description. Its `budget` is what
     its method says, if it names none."""
@@ -104,6 +116,11 @@ def operation(
             media_type=media_type,
             budget=_OF_METHOD if budget is None else budget,
             late=late,
+            media_types=media_types,
+            of_views=of_views,
+            asks=asks,
+            tells=tells,
+            refusals=refusals,
         )
         return responder
 

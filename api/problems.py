@@ -81,6 +81,21 @@ KINDS = {
             "Nothing was changed; try again.",
         ),
         Kind(
+            "feed-fork",
+            409,
+            "The feed is not the one the cursor is of",
+            "The shop was put back from a backup, or this is another shop: what was read up to the "
+            "cursor is not what this feed holds. Going on would mix two histories. Throw away what "
+            "was made of the events and read from the beginning.",
+        ),
+        Kind(
+            "cursor-moved",
+            409,
+            "The cursor is not where it was expected",
+            "Another process has moved the consumer's cursor meanwhile. Read the consumer, and go "
+            "on from where it is.",
+        ),
+        Kind(
             "version-mismatch",
             412,
             "It has changed meanwhile",
@@ -127,6 +142,13 @@ KINDS = {
             "The views have not come that far yet",
             "The list was asked to be as fresh as a Consistency-Token, and the views did not "
             "get there in the time given. Try again, or ask with a longer `Prefer: wait`.",
+        ),
+        Kind(
+            "too-many-streams",
+            503,
+            "Too many streams",
+            "Streams and waiting requests hold a thread each, and this process has no more of them "
+            "to give. Try again, perhaps at another process, or read pages without waiting.",
         ),
         Kind(
             "unavailable",

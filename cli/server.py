@@ -57,6 +57,7 @@ class Server(BaseApplication):
             forwarded_allow_ips="",
             loglevel=settings.log_level.lower(),
             on_starting=_share_metrics,
+            post_worker_init=self._started,
             worker_exit=self._exit,
             child_exit=_forget_process,
             on_exit=_drop_metrics,
@@ -73,6 +74,11 @@ class Server(BaseApplication):
         self._runtime = open_runtime(self.settings)
         self._runtime.start()
         return create_app(self._runtime)
+
+    def _started(self, worker: Any) -> None:
+        """Streams hold threads that the worker would wait for when it is asked to end."""
+        if self._runtime is not None:
+            self._runtime.tailer.close_when(lambda: not worker.alive)
 
     def _exit(self, server: object, worker: object) -> None:
         if self._runtime is not None:

@@ -35,6 +35,7 @@ from infrastructure.accesses import Accesses
 from infrastructure.advancing import Advance, BackgroundAdvance
 from infrastructure.audit_index import AuditIndex
 from infrastructure.chores import Chores
+from infrastructure.consumers import Consumers
 from infrastructure.credentials import Credentials
 from infrastructure.database import Database
 from infrastructure.event_store.feed import Feed
@@ -43,6 +44,8 @@ from infrastructure.event_store.mapper import EventMapper
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
 from infrastructure.event_store.streams import Streams
+from infrastructure.feed_cursors import FeedCursors
+from infrastructure.feed_pages import FeedPages
 from infrastructure.ids import uuid7
 from infrastructure.metrics import Metrics
 from infrastructure.queue import Nudge
@@ -55,6 +58,7 @@ from infrastructure.settings import Settings
 from infrastructure.transparency.evidence import EvidenceRoom
 from infrastructure.transparency.keeper import LogKeeper
 from infrastructure.transparency.log import TransparencyLog
+from infrastructure.tailing import Tailer
 from projections.cache import Cache, LocalCache
 from projections.dead_letters import DeadLetters
 from projections.generations import Generations
@@ -77,6 +81,10 @@ class Runtime:
     keyring: KeyRing
     store: EventStore
     feed: Feed
+    feed_cursors: FeedCursors
+    feed_pages: FeedPages
+    tailer: Tailer
+    consumers: Consumers
     sequencer: Sequencer
     generations: Generations
     runner: Runner
@@ -154,6 +162,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     store = EventStore(database, mapper, keyring, credentials, clock=clock)
     feed = Feed(database, mapper)
     cache, counter, link = _beside(redis)
+    feed_pages = FeedPages(database, mapper)
     sequencer = Sequencer(database)
     generations = Generations(database, clock)
     runner = Runner(database, feed, cache, clock)
@@ -182,6 +191,10 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         keyring=keyring,
         store=store,
         feed=feed,
+        feed_cursors=FeedCursors(keyring),
+        feed_pages=feed_pages,
+        tailer=Tailer(feed_pages, places=settings.feed_places),
+        consumers=Consumers(database, clock),
         sequencer=sequencer,
         generations=generations,
         runner=runner,

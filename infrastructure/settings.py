@@ -171,6 +171,12 @@ class Settings:
         return self.database_url is None
 
     @property
+    def feed_places(self) -> int:
+        """Threads of one process that streams and waiting requests may hold: the other half
+        is for everybody else."""
+        return max(1, self.web_threads // 2)
+
+    @property
     def jwt_keys(self) -> tuple[str, ...]:
         """The first signs, all are accepted. Empty in embedded mode until a key is made."""
         return (*filter(None, [self.jwt_secret_key]), *self.jwt_previous_secret_keys)

@@ -12,13 +12,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, inspect
 
-from infrastructure import credentials, migrations
+from infrastructure import consumers, credentials, migrations
 from infrastructure.database import Database
 from infrastructure.event_store import keyring, tables
 from infrastructure.migrations import migrate, pending_migrations
 from tests.servers import MariaDB
 
-STORE_TABLES = {*tables.metadata.tables, *credentials.metadata.tables}
+STORE_TABLES = {
+    *tables.metadata.tables,
+    *credentials.metadata.tables,
+    *consumers.metadata.tables,
+}
 
 
 @pytest.fixture
@@ -86,7 +90,7 @@ def test_the_schema_is_what_the_code_says(database: Database) -> None:
 
 def everything_compared(context: MigrationContext) -> list[Any]:
     both = MetaData()
-    for source in (tables.metadata, credentials.metadata):
+    for source in (tables.metadata, credentials.metadata, consumers.metadata):
         for table in source.tables.values():
             table.to_metadata(both)
     assert keyring.subject_keys.name in both.tables

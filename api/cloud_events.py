@@ -1,0 +1,163 @@
+"""Events as the outside reads them: CloudEvents 1.0 in JSON.
+
+What is stored is passed on as it is. Only events with personal fields are taken apart, to open
+or to hide them, and those of retired tags, to put them in today's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, get_args
+from uuid import UUID
+
+import msgspec
+
+from domain.events import AnyEvent
+from domain.kernel import Recorded
+from infrastructure.event_store.sealing import personal_fields
+from infrastructure.event_store.upcasters import UPCASTERS
+from infrastructure.feed_cursors import Cursor, FeedCursors
+from infrastructure.feed_pages import FeedPages, FeedRow
+
+MEDIA_BATCH = "application/cloudevents-batch+json"
+MEDIA_LINES = "application/x-ndjson"
+MEDIA_STREAM = "text/event-stream"
+
+TAGS: dict[str, type[msgspec.Struct]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)
+}
+"""Every type of event there is."""
+PERSONAL = frozenset(tag for tag, kind in TAGS.items() if personal_fields(kind))
+ENCODED_MAX = 4096
+"""Events that are kept encoded, for the many who follow the end of the feed."""
+
+
+class CloudEvent(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One event. `id` is unique and for ever, `source` the shop, `type` the tag, `subject` the
+    aggregate and its id, `sequence` the position in the feed (19 digits, so that they sort as
+    text). `data` is the event; beside it stands what it was recorded with. `cursor` stands
+    where a stream can be taken up again. `unreadable` is true for what is stored and cannot be
+    read: its place is kept, `data` is missing."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str
+    sequence: str
+    aggregateversion: int
+    time: str | None = None
+    datacontenttype: str | None = None
+    actor: str | None = None
+    role: str | None = None
+    command: str | None = None
+    correlationid: str | None = None
+    reason: str | None = None
+    unreadable: bool = False
+    data: Any = None
+    cursor: str | None = None
+
+
+class _Stored(msgspec.Struct):
+    """What is stored, as far as it is needed here."""
+
+    originator_id: str
+    originator_version: int
+    recorded_at: str
+    actor: str | None
+    role: str
+    command: str
+    correlation_id: str
+    event: msgspec.Raw
+    reason: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Stored).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class CloudEvents:
+    """Encodes rows of the feed, one JSON object each."""
+
+    def __init__(self, pages: FeedPages, cursors: FeedCursors) -> None:
+        self._pages, self._cursors = pages, cursors
+        self._source = f"urn:uuid:{cursors.feed_id}"
+        # Nothing personal is in these: see `encode`.
+        self.kept = lru_cache(maxsize=ENCODED_MAX)(self._plain)
+        self.kept_cursor = lru_cache(maxsize=ENCODED_MAX)(self._cursors.text)
+
+    def encode(
+        self, rows: Sequence[FeedRow], *, hidden: bool, kept: bool = False
+    ) -> list[tuple[FeedRow, bytes]]:
+        """Each row with its JSON, personal fields opened or `hidden`. `kept`: others will ask
+        for the same rows soon."""
+        plain = self.kept if kept else self._plain
+        apart = [row for row in rows if row.topic in PERSONAL or row.topic not in TAGS]
+        if not apart:
+            return [(row, plain(row)) for row in rows]
+        opened = dict(zip(apart, self._pages.decode(apart), strict=True))
+        return [
+            (row, self._opened(row, opened[row], hidden) if row in opened else plain(row))
+            for row in rows
+        ]
+
+    def with_cursor(self, encoded: bytes, cursor: Cursor) -> bytes:
+        return b'%b,"cursor":"%b"}' % (encoded[:-1], self._cursors.text(cursor).encode())
+
+    def _plain(self, row: FeedRow) -> bytes:
+        try:
+            stored = _decode(row.state)
+        except msgspec.MsgspecError:
+            return self._unreadable(row)
+        id, version = stored.originator_id, row.originator_version
+        if stored.originator_version != version:
+            return self._unreadable(row)
+        return _encode(
+            CloudEvent(
+                specversion="1.0",
+                id=f"{id}.{version}",
+                source=self._source,
+                type=row.topic,
+                subject=f"{row.topic.partition('.')[0]}/{id}",
+                sequence=f"{row.position:019}",
+                aggregateversion=version,
+                time=stored.recorded_at,
+                datacontenttype="application/json",
+                actor=stored.actor,
+                role=stored.role,
+                command=stored.command,
+                correlationid=stored.correlation_id or None,
+                reason=stored.reason,
+                data=stored.event,
+            )
+        )
+
+    def _opened(self, row: FeedRow, recorded: Recorded[Any] | None, hidden: bool) -> bytes:
+        if recorded is None:
+            return self._unreadable(row)
+        event: msgspec.Struct = recorded.event
+        if hidden:
+            event = msgspec.structs.replace(event, **dict.fromkeys(personal_fields(type(event))))
+        state = _encode(msgspec.structs.replace(recorded, event=event))
+        tag = str(type(event).__struct_config__.tag)
+        return self._plain(row._replace(topic=tag, state=state))
+
+    def _unreadable(self, row: FeedRow) -> bytes:
+        id = UUID(bytes=row.originator_id)
+        return _encode(
+            CloudEvent(
+                specversion="1.0",
+                id=f"{id}.{row.originator_version}",
+                source=self._source,
+                type=row.topic,
+                subject=f"{row.topic.partition('.')[0]}/{id}",
+                sequence=f"{row.position:019}",
+                aggregateversion=row.originator_version,
+                unreadable=True,
+            )
+        )
+
+
+RETIRED = frozenset(UPCASTERS)
+"""Tags that are stored and read as others."""
