@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -55,11 +55,17 @@ def run(
 class Process:
     """A command that goes on until it is ended, together with all it started."""
 
-    def __init__(self, *arguments: str, settings: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        settings: Mapping[str, str],
+        cwd: Path,
+        program: Sequence[str] = ("-m", "cli"),
+    ) -> None:
         self.out, self.err = cwd / "process.out", cwd / "process.err"
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cli", *arguments],
+                [sys.executable, *program, *arguments],
                 env=environment(settings),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -74,6 +80,10 @@ class Process:
     def __exit__(
         self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Kill it unless it has ended already."""
         if self._process.poll() is None:
             self.kill()
 
@@ -85,7 +95,7 @@ class Process:
 
     def until(self, happened: Callable[[], object]) -> None:
         """Wait for something that this process brings about."""
-        wait_until(happened, or_fail=self._must_live)
+        wait_until(happened, or_fail=self.must_live)
 
     def until_said(self, text: str) -> None:
         self.until(lambda: text in self.said())
@@ -102,7 +112,7 @@ class Process:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def _must_live(self) -> None:
+    def must_live(self) -> None:
         assert self._process.poll() is None, f"it ended:\n{self.said()}\n{self.complained()}"
 
 
