@@ -211,9 +211,12 @@ class ConsumerCursor(ConsumerResource):
     def on_put(
         self, req: falcon.Request, resp: falcon.Response, consumer: str, body: Commit
     ) -> None:
-        """Commit how far the consumer has come. Moves nothing if somebody else has moved it."""
+        """Commit how far the consumer has come. Moves nothing if somebody else has moved it. Out of
+        a feed that is no more it goes back to where the two agree, or to the beginning."""
         known = self.found(req, consumer)
-        expected = self.verified(body.expected, "/expected")
+        expected = cursor_of(self.runtime, body.expected, "/expected")
+        if expected != known.cursor:
+            self.runtime.feed_pages.verify(expected)
         cursor = self.verified(body.cursor, "/cursor")
         by = req.context.actor.account_id
         if not self.runtime.consumers.commit(known.name, expected, cursor, by):

@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 class Held:
     """A body that holds a place until it is closed, however it ends."""
 
+    _open = False
+
     def __init__(self, tailer: Tailer, pieces: Generator[bytes, None, None]) -> None:
         tailer.take_place()
         self._tailer, self._pieces, self._open = tailer, pieces, True

@@ -103,6 +103,14 @@ class Client:
     def __init__(self, http: TestClient, authorization: str | None) -> None:
         self._http, self._authorization = http, authorization
 
+    @property
+    def app(self) -> Any:
+        return self._http.app
+
+    @property
+    def authorization_header(self) -> str:
+        return self._authorization or ""
+
     def request(
         self,
         method: str,
