@@ -12,7 +12,7 @@ LOCK := .cache/lock
 
 .NOTPARALLEL:
 .PHONY: help serve worker test torture test-servers check format lock clean \
-	bench bench-store bench-read bench-audit
+	bench bench-store bench-read bench-audit bench-feed
 
 help: ## Print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | awk -F': ' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -34,6 +34,7 @@ torture: .venv/dev test-servers ## Run the torture tests of store and views for 
 		tests/projections/test_kills.py tests/projections/test_rebuild.py
 	TAMPERINGS=$${TAMPERINGS:-2000} \
 	$(BIN)/pytest -n 2 tests/infrastructure/transparency/test_tampering.py
+	TORTURE_KILLS=$${TORTURE_KILLS:-100} $(BIN)/pytest -n 2 tests/examples
 
 test-servers: ## Install MariaDB for the tests where it is missing
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; \
@@ -51,7 +52,7 @@ check: .venv/dev ## Format, lint, types, import contracts, tidiness, completenes
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q tests/test_architecture.py tests/test_tidy.py $(wildcard tests/test_docs*.py)
 
-bench: bench-store bench-read bench-audit ## Measure everything; the numbers go to benchmarks/results.md
+bench: bench-store bench-read bench-audit bench-feed ## Measure everything; the numbers go to benchmarks/results.md
 
 bench-store: .venv/dev test-servers ## Measure the event store, on MariaDB (and TEST_MYSQLD)
 	$(BIN)/python -m benchmarks.store
@@ -61,6 +62,9 @@ bench-read: .venv/dev test-servers ## Measure HTTP beside the same shop on Flask
 
 bench-audit: .venv/dev test-servers ## Measure the transparency log, on MariaDB (and TEST_MYSQLD)
 	$(BIN)/python -m benchmarks.audit
+
+bench-feed: .venv/dev test-servers ## Measure the event feed over HTTP, on SQLite and MariaDB
+	$(BIN)/python -m benchmarks.feed
 
 format: .venv/dev ## Format, and fix what the linter can fix
 	$(BIN)/ruff format .

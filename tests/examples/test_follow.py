@@ -90,7 +90,7 @@ def test_fifty_follow_while_others_write(roomy: Service) -> None:
         part = {"part_number": uuid4().hex, "name": "Last", "unit_price_cents": 1}
         http.post("/v1/inventory", json=part).raise_for_status()
         sequence(roomy)
-        query = {"aggregate": "inventory", "limit": 1000}
+        query = {"aggregate": "inventory", "limit": "1000"}
         whole = http.get("/v1/events", params=query).json()
         last.append(int(whole[-1]["sequence"]))
         for reader in readers:
