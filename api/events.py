@@ -19,6 +19,7 @@ from api.cloud_events import PERSONAL as PERSONAL_TYPES
 from api.event_streams import Follower, Held, hold, lines
 from api.feed_reading import (
     FROM_BEGINNING,
+    FROM_LATEST,
     READERS,
     CursorText,
     View,
@@ -62,13 +63,15 @@ class Span(NamedTuple):
     until: Cursor | None
     limit: int
     view: View
+    as_lines: bool = False
 
     @property
     def digest(self) -> str:
         """The same for the same question."""
         topics = "all" if self.view.topics is None else ",".join(sorted(self.view.topics))
         until = self.until.position if self.until else ""
-        asked = f"{self.after.position} {until} {self.limit} {self.view.hidden} {topics}"
+        how = f"{self.limit} {self.view.hidden} {self.as_lines}"
+        asked = f"{self.after.position} {until} {how} {topics}"
         return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
@@ -85,29 +88,29 @@ class FeedResource(Resource):
         resp: falcon.Response,
         span: Span,
         *,
-        as_lines: bool = False,
-        by_cursor: bool = True,
+        linked: bool = True,
+        kept: bool = True,
     ) -> None:
         """One page, and the cursor behind it. A page that can never change again may be kept,
-        unless it tells about a person, who may want to be forgotten; or unless the client did
-        not say where it begins (`by_cursor`)."""
+        unless it tells about a person, who may want to be forgotten; or unless the same URL means
+        another page tomorrow (not `kept`)."""
         resp.set_header("Vary", "Authorization, Accept")
-        if by_cursor and (known := self._known(req, span)) is not None:
+        if kept and (known := self._known(req, span)) is not None:
             resp.status = falcon.HTTP_304
             self._tell_end(req, resp, known)
             return
         page = self._page(req, resp, span)
         encoded = [each for _, each in self.encoder.encode(page.rows, hidden=span.view.hidden)]
-        if as_lines:
+        if span.as_lines:
             resp.data, resp.content_type = b"".join(each + b"\n" for each in encoded), MEDIA_LINES
         else:
             resp.data, resp.content_type = b"[%b]" % b",".join(encoded), MEDIA_BATCH
         resp.set_header("Cache-Control", "no-store")
-        if by_cursor and page.settled and (span.view.hidden or not _personal(page)):
+        if kept and page.settled and (span.view.hidden or not _personal(page)):
             cursor = self.runtime.feed_cursors.text(page.end)
             resp.set_header("Cache-Control", f"private, max-age={YEAR_SECONDS}, immutable")
             resp.set_header("ETag", f'"{cursor}.{span.digest}"')
-        self._tell_end(req, resp, page.end, linked=by_cursor)
+        self._tell_end(req, resp, page.end, linked=linked)
 
     def _tell_end(
         self, req: falcon.Request, resp: falcon.Response, end: Cursor, *, linked: bool = True
@@ -186,8 +189,9 @@ class Events(FeedResource):
         elif media == MEDIA_LINES and query.limit is None:
             self._download(req, resp, after, until, view)
         else:
-            span = Span(after, until, query.limit or LIMIT, view)
-            self.serve_page(req, resp, span, as_lines=media == MEDIA_LINES)
+            span = Span(after, until, query.limit or LIMIT, view, media == MEDIA_LINES)
+            kept = FROM_LATEST not in (query.after, query.until)
+            self.serve_page(req, resp, span, kept=kept)
 
     def _download(
         self,

@@ -23,7 +23,7 @@ from infrastructure.event_store.tables import feed as feed_table
 from infrastructure.feed_cursors import FeedCursors
 from infrastructure.runtime import open_runtime
 from tests.api.answers import is_problem
-from tests.api.feed import BATCH, Backup, everything, positions, read, types
+from tests.api.feed import BATCH, LINES, Backup, everything, positions, read, types
 from tests.infrastructure.event_store.records import counted_statements
 from tests.shop import Shop, done
 
@@ -256,12 +256,16 @@ def test_an_etag_is_that_of_one_question(busy: Shop) -> None:
         assert busy.get(f"/v1/events?{other}", headers=known).status_code == 200
     theirs = busy.as_("reporter").get("/v1/events?aggregate=inventory&limit=2", headers=known)
     assert theirs.status_code == 200
+    lines = {**known, "Accept": LINES}
+    path = "/v1/events?aggregate=inventory&limit=2"
+    assert busy.get(path, headers=lines).status_code == 200
     odd = {"If-None-Match": '"x.0123456789abcdef", W/"y", *'}
-    assert busy.get("/v1/events?aggregate=inventory&limit=2", headers=odd).status_code == 200
+    assert busy.get(path, headers=odd).status_code == 200
 
 
 def test_what_may_change_or_must_be_forgotten_is_not_kept(busy: Shop) -> None:
-    for query in ("", "aggregate=ticket", "aggregate=mechanic&limit=1", "limit=1"):
+    latest = "aggregate=ticket&until=latest"
+    for query in ("", "aggregate=ticket", "aggregate=mechanic&limit=1", "limit=1", latest):
         answer = busy.get(f"/v1/events?{query}")
         assert answer.headers["cache-control"] == "no-store"
         assert "etag" not in answer.headers

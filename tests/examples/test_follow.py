@@ -31,6 +31,10 @@ def followed(service: Service) -> list[tuple[int, str]]:
     return [(int(position), id) for position, _, _, id in lines]
 
 
+def until_more_than(service: Service, events: int) -> None:
+    service.processes["follow"].until(lambda: len(followed(service)) > events)
+
+
 def sequence(service: Service) -> None:
     runtime = service.open()
     while runtime.sequencer.step():
@@ -43,7 +47,7 @@ def test_the_follower_goes_on_after_every_interruption(service: Service) -> None
     with writing(service):
         for _ in range(3):
             before = len(followed(service))
-            service.processes["follow"].until(lambda n=before: len(followed(service)) > n)  # type: ignore[misc]
+            until_more_than(service, before)
             service.kill("api")
             service.restart("api")
     sequence(service)
@@ -103,7 +107,7 @@ def test_fifty_follow_while_others_write(roomy: Service) -> None:
 class Slow:
     """A client with a small buffer, which reads when it is told to."""
 
-    def __init__(self, service: Service, authorization: str, last_id: str = "") -> None:
+    def __init__(self, service: Service, authorization: str) -> None:
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._socket.settimeout(60)
