@@ -35,7 +35,6 @@ SEND_SECONDS = 30.0
 ENDINGS = {
     "closing": "the server is about to end; connect again",
     "unauthorized": "the access token is not valid any more; get a new one and connect again",
-    "role-changed": "the account has another role now; connect again",
     "too-slow": "events came faster than they were read; connect again, and read faster",
     "feed-fork": "the feed was put back from a backup and went another way",
     "unavailable": "the database is away; connect again",
@@ -72,9 +71,13 @@ class Held:
 
 def hold(req: falcon.Request, resp: falcon.Response, body: Held, media_type: str) -> None:
     """Answer with a stream. The server waits for a client that does not read, but not for ever."""
+    if req.method == "HEAD":
+        body.close()
+    else:
+        resp.stream = body
     if (socket := req.env.get("gunicorn.socket")) is not None:
         socket.settimeout(SEND_SECONDS)
-    resp.stream, resp.content_type = body, media_type
+    resp.content_type = media_type
     resp.set_header("Cache-Control", "no-store")
     # Proxies that gather an answer before they pass it on would hold the events back.
     resp.set_header("X-Accel-Buffering", "no")
@@ -107,7 +110,7 @@ class Follower:
         self, runtime: Runtime, encoder: CloudEvents, req: falcon.Request, view: View
     ) -> None:
         self._runtime, self._encoder, self._view = runtime, encoder, view
-        self._token, self._role = access_token(req), req.context.actor.role
+        self._token = access_token(req)
         self._forks = runtime.tailer.forks
         self._checked = self._heard = time.monotonic()
 
@@ -165,12 +168,13 @@ class Follower:
         if self._runtime.tailer.closing:
             return "closing"
         try:
-            standing = self._runtime.sessions.who(self._token)
+            # A token ends with the role it was given for, too.
+            self._runtime.sessions.who(self._token)
         except InvalidAccess:
             return "unauthorized"
         except SQLAlchemyError:
             return "unavailable"
-        return None if standing.role == self._role else "role-changed"
+        return None
 
     def _from_database(self, after: Cursor) -> tuple[list[FeedRow], Cursor]:
         page = self._runtime.feed_pages.page(after, FRAMES, topics=self._view.topics)

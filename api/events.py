@@ -142,7 +142,8 @@ class FeedResource(Resource):
         preferred = _WAIT.search(req.get_header("Prefer") or "")
         if preferred is None or page.rows or page.more or until is not None:
             return page
-        seconds = min(float(preferred[1]), WAIT_MAX_SECONDS)
+        patience = self.runtime.settings.request_seconds / 2
+        seconds = min(float(preferred[1]), WAIT_MAX_SECONDS, patience)
         resp.set_header("Preference-Applied", f"wait={seconds:.0f}")
         deadline = time.monotonic() + seconds
         tailer.take_place()

@@ -65,6 +65,7 @@ def runtime_on(url: str, redis_url: str | None = None) -> Runtime:
             redis_url=redis_url,
             jwt_secret_key=JWT_KEY,
             master_key=MASTER_KEY,
+            rate_limit_enabled=False,
         )
     )
 

@@ -55,10 +55,10 @@ from infrastructure.redis_cache import RedisCache
 from infrastructure.redis_link import Link
 from infrastructure.sessions import Sessions
 from infrastructure.settings import Settings
+from infrastructure.tailing import Tailer
 from infrastructure.transparency.evidence import EvidenceRoom
 from infrastructure.transparency.keeper import LogKeeper
 from infrastructure.transparency.log import TransparencyLog
-from infrastructure.tailing import Tailer
 from projections.cache import Cache, LocalCache
 from projections.dead_letters import DeadLetters
 from projections.generations import Generations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -222,6 +223,9 @@ def test_a_consumer_gets_what_its_account_may_read_now(busy: Shop) -> None:
 
     done(busy.patch(f"/v1/accounts/{account}", json={"role": "reporter"}))
     busy.runtime.sessions._standings.clear()
+    # The token of the role it had has ended.
+    is_problem(client.get("/v1/consumers/all/events"), 401, "unauthorized")
+    client = busy.with_access_token(busy._tokens.issue(UUID(account), Role.REPORTER, era=1))
 
     is_problem(client.get("/v1/consumers/audit/events"), 403, "forbidden")
     shown = types(batch(client, "all", "limit=1000")[0])

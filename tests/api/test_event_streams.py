@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from threading import Thread
 
 import pytest
+from falcon.testing import Result
 
 from api import event_streams, events
 from domain.account import Role
@@ -209,6 +210,21 @@ def test_a_reporter_streams_nothing_personal(busy: Shop, open_stream: Open) -> N
     assert [e["data"]["name"] for e in everybody if e["type"] == "mechanic.hired"] != [None]
 
 
+def test_what_comes_is_filtered_and_hidden_as_what_was(busy: Shop, open_stream: Open) -> None:
+    """The first round comes from the database, the others from the tail."""
+    reporter = open_stream(busy.as_("reporter"), "after=latest&type=mechanic.hired")
+    admin = open_stream(busy, "after=latest&type=mechanic.hired")
+    reporter.message(), admin.message()
+
+    for _ in range(3):
+        busy.mechanic()
+        busy.item(3)
+        busy.position()
+        (theirs,), (ours,) = reporter.events(1), admin.events(1)
+        assert types([theirs, ours]) == ["mechanic.hired"] * 2
+        assert (theirs["data"]["name"], ours["data"]["name"]) == (None, "A Mechanic")
+
+
 def test_an_idle_stream_beats_and_tells_how_far_it_is(
     busy: Shop, open_stream: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,32 +368,32 @@ def test_who_is_too_slow_is_told_so_and_nobody_else(busy: Shop, open_stream: Ope
     assert seen + again.events(len(after_begun) - 6) == after_begun
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (lambda shop, id: shop.delete(f"/v1/accounts/{id}"), "unauthorized"),
-        (
-            lambda shop, id: shop.patch(f"/v1/accounts/{id}", json={"role": "reporter"}),
-            "role-changed",
-        ),
-    ],
-)
+CHANGES: dict[str, Callable[[Shop, str], Result]] = {
+    "deactivated": lambda shop, id: shop.delete(f"/v1/accounts/{id}"),
+    "another role": lambda shop, id: shop.patch(f"/v1/accounts/{id}", json={"role": "reporter"}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_stream_ends_when_its_reader_may_not_read_it_any_more(
-    busy: Shop,
-    open_stream: Open,
-    change: Callable[[Shop, str], object],
-    reason: str,
-    monkeypatch: pytest.MonkeyPatch,
+    busy: Shop, open_stream: Open, change: str
 ) -> None:
-    monkeypatch.setattr(event_streams, "CHECK_SECONDS", 0.01)
     account = busy.account(Role.AUDITOR)
     stream = open_stream(busy.as_account(account, "auditor"), "after=latest")
     stream.message()
 
-    change(busy, account)
+    done(CHANGES[change](busy, account))
     forget_standings(busy)
 
-    assert stream.ending() == reason
+    assert stream.ending() == "unauthorized"
+
+
+def test_asking_for_the_head_alone_holds_no_place(busy: Shop) -> None:
+    for accept in ("text/event-stream", LINES):
+        answer = busy.request("HEAD", "/v1/events", headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, accept)
+        assert answer.text == ""
+    assert busy.runtime.tailer.taken == 0
 
 
 def test_streams_and_waiting_requests_end_with_their_process(
