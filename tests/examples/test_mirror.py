@@ -46,11 +46,13 @@ class Writer(Thread):
 
     def __init__(self, service: Service, stopping: Event) -> None:
         super().__init__()
-        self._service, self._stopping = service, stopping
+        self._stopping = stopping
         self.acknowledged = 0
+        # Logged in before anything is struck down.
+        self._http = service.client()
 
     def run(self) -> None:
-        with closing(self._service.client()) as http:
+        with closing(self._http) as http:
             item = self._sent(http, "/v1/inventory", self._part())
             while item and not self._stopping.is_set():
                 if self._sent(http, f"/v1/inventory/{item}/receipts", {"quantity": 1}):
