@@ -197,7 +197,7 @@ class ConsumerEvents(ConsumerResource):
         filter = known.filter
         view = view_of(req.context.actor.role, filter.types, filter.aggregates)
         span = Span(known.cursor, None, query.limit, view)
-        self.serve_page(req, resp, span, linked=False, kept=False)
+        self.serve_span(req, resp, span, linked=False, kept=False)
 
 
 class ConsumerCursor(ConsumerResource):

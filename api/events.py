@@ -82,7 +82,7 @@ class FeedResource(Resource):
     def encoder(self) -> CloudEvents:
         return CloudEvents(self.runtime.feed_pages, self.runtime.feed_cursors)
 
-    def serve_page(
+    def serve_span(
         self,
         req: falcon.Request,
         resp: falcon.Response,
@@ -192,7 +192,7 @@ class Events(FeedResource):
         else:
             span = Span(after, until, query.limit or LIMIT, view, media == MEDIA_LINES)
             kept = FROM_LATEST not in (query.after, query.until)
-            self.serve_page(req, resp, span, kept=kept)
+            self.serve_span(req, resp, span, kept=kept)
 
     def _download(
         self,
