@@ -15,6 +15,7 @@ from api.operation import operation
 from api.resource import Resource
 from infrastructure import metrics
 from infrastructure.access_tokens import InvalidAccess
+from infrastructure.metric_readings import readings
 from infrastructure.view_status import ViewStatus, view_status
 from projections.generations import NoViews
 
@@ -98,7 +99,7 @@ class Numbers(Resource):
             (req.auth or "").encode(), f"Bearer {token}".encode()
         ):
             raise InvalidAccess("the numbers are for the bearer of METRICS_TOKEN")
-        resp.data = self.runtime.metrics.exposed()
+        resp.data = self.runtime.metrics.exposed(readings(self.runtime))
         resp.content_type = metrics.CONTENT_TYPE
         resp.set_header("Cache-Control", "no-store")
 

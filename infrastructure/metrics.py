@@ -16,7 +16,7 @@ from threading import Lock
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -28,9 +28,6 @@ DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
-Reading = Callable[[], Iterable[Metric]]
-"""Numbers that are looked up when asked for, because they belong to no process."""
-
 
 class Metrics:
     """Made once per process, after the fork."""
@@ -39,7 +36,6 @@ class Metrics:
         # The library looks once, on import, which is before the server has forked.
         values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
         self._own = CollectorRegistry()
-        self._readings: list[Reading] = []
         self.requests = Histogram(
             "shop_http_request_duration_seconds",
             "Time from reading a request to its answer, by route and status.",
@@ -61,7 +57,7 @@ class Metrics:
         )
         self.cache_looks = Counter(
             "shop_cache_looks_total",
-            "Bodies looked for in the cache: hit, stale (older than what changed since), miss.",
+            "Looks in the cache: hit, stale (older than the caller or the views want), miss.",
             ["outcome"],
             registry=self._own,
         )
@@ -108,24 +104,19 @@ class Metrics:
             change()
             self._snapshot.set(min(self._snapshots, default=inf))
 
-    def add(self, reading: Reading) -> None:
-        """Numbers that every answer includes. What raises is left out of it."""
-        self._readings.append(reading)
-
-    def exposed(self) -> bytes:
-        """The text that Prometheus reads, over all processes of this server."""
+    def exposed(self, readings: Iterable[Metric] = ()) -> bytes:
+        """The text that Prometheus reads: all processes of this server, and the readings."""
         registry = CollectorRegistry()
         if DIRECTORY in os.environ:
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         else:
             registry.register(_These(self._own.collect))
-        for reading in self._readings:
-            registry.register(_These(reading))
+        registry.register(_These(lambda: readings))
         return prometheus_client.generate_latest(registry)
 
 
 class _These(Collector):
-    def __init__(self, collect: Reading) -> None:
+    def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
         self._collect = collect
 
     def describe(self) -> Iterable[Metric]:
@@ -133,11 +124,6 @@ class _These(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._collect()
-
-
-def gauge(name: str, meaning: str, value: float) -> Metric:
-    """One number as of now."""
-    return GaugeMetricFamily(f"shop_{name}", meaning, value=value)
 
 
 def _outcome(error: BaseException) -> str:

@@ -103,7 +103,10 @@ class Queries:
         events: Events,
         position_of: PositionOf,
         waiting_max: int = 4,
+        told: Callable[[str], object] = lambda outcome: None,
     ) -> None:
+        """`told` hears of each look in the cache: hit, stale or miss."""
+        self._told = told
         self._connections, self._generations, self._cache = connections, live, cache
         self.past, self._position_of = Past(connections, live, events), position_of
         # Whoever waits holds a thread that others need to be served at all.
@@ -120,7 +123,9 @@ class Queries:
             # A reader may have filled it from beyond the mark.
             position = max(mark.position, entry.position)
             if entry.version >= wanted and position >= token.position:
+                self._told("hit")
                 return Served(entry.body, entry.version, entry.owner_id, position, generation)
+        self._told("miss" if entry is None else "stale")
         row = self._row(generation, kind, id)
         if row is not None and row.version >= wanted and row.position >= token.position:
             filled = Entry(row.position, row.version, row.owner_id, row.body)
@@ -213,7 +218,9 @@ class Queries:
             if entry is not None and mark is not None and mark.holds(entry, plan.kinds):
                 position = max(mark.position, entry.position)
                 if position >= needed:
+                    self._told("hit")
                     return Page(entry.body, entry.tag, entry.link, position)
+            self._told("miss" if entry is None else "stale")
         made = plan.make(generation)
         if made.position < needed:
             self.wait_for(token, seconds)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from falcon.testing import TestClient
+from sqlalchemy.exc import OperationalError
 
 from api.app import create_app
 from api.pressure import WAITED_SECONDS_MAX, waited_seconds
@@ -207,3 +208,74 @@ def test_a_request_that_waited_too_long_is_turned_away_before_it_does_anything(
     assert alive.status_code == 200
     assert runtime.feed.position() == before
     assert shop.get("/v1/mechanics").status_code == 200
+
+
+def test_looks_in_the_cache_are_counted(shop: Shop, runtime: Runtime) -> None:
+    ticket = shop.ticket()
+    shop.settle()
+    path, name = f"/v1/tickets/{ticket}", 'shop_cache_looks_total{{outcome="{}"}}'
+    shop.get(path)
+
+    def looks() -> dict[str, float]:
+        found = numbers(runtime)
+        return {one: found.get(name.format(one), 0) for one in ("hit", "stale", "miss")}
+
+    before = looks()
+    shop.get(path)
+    shop.get("/v1/mechanics")
+    shop.get("/v1/mechanics")
+    token = done(shop.patch(path, json={"key_tag": "7"}))["token"]
+    shop.get(path, token=token)
+
+    assert {one: n - before[one] for one, n in looks().items()} == {"hit": 2, "stale": 1, "miss": 1}
+
+
+def test_numbers_of_the_shop_are_read_when_asked_for(shop: Shop, runtime: Runtime) -> None:
+    shop.customer()
+    shop.settle()
+    done(shop.put("/v1/consumers/warehouse", json={}))
+    shop.ticket()
+    runtime.transparency_log.extend()
+
+    found = asked(runtime)
+
+    recorded, shown = runtime.feed.position(), runtime.queries.position()
+    assert found["shop_feed_position"] == recorded
+    assert found["shop_projection_position"] == shown
+    assert found["shop_projection_lag_events"] == found["shop_sequencer_pending_events"] + (
+        recorded - shown
+    )
+    assert found["shop_projection_lag_events"] > 0
+    assert found["shop_projection_lag_seconds"] > 0
+    assert (found["shop_dead_letters"], found["shop_view_generation"]) == (0, 1)
+    assert found['shop_follower_lag_events{follower="transparency log"}'] == 0
+    assert found['shop_consumer_lag_events{consumer="warehouse"}'] == recorded
+    assert found['shop_up{server="database"}'] == 1
+    if runtime.redis is not None:
+        waiting = found['shop_queue_depth{queue="views"}']
+        runtime.redis.lpush("rq:queue:views", "a job")
+        found = asked(runtime)
+        assert found['shop_queue_depth{queue="views"}'] == waiting + 1
+        assert found['shop_up{server="redis"}'] == 1
+
+
+def test_a_database_that_is_away_is_told_and_hides_no_other_number(
+    shop: Shop, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise OperationalError("SELECT", {}, OSError("gone"))
+
+    monkeypatch.setattr(runtime.generations, "all", away)
+
+    found = asked(runtime)
+
+    assert found['shop_up{server="database"}'] == 0
+    assert "shop_feed_position" not in found
+    assert 'shop_database_connections_in_use{pool="reads"}' in found
+
+
+def asked(runtime: Runtime) -> dict[str, float]:
+    """As Prometheus asks."""
+    text = TestClient(create_app(runtime)).simulate_get("/metrics").text
+    pairs = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in pairs}
