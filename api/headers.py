@@ -21,6 +21,7 @@ HSTS = "max-age=31536000"
 EXPOSED = (
     "Consistency-Token",
     "ETag",
+    "Feed-Cursor",
     "Feed-Position",
     "Link",
     "Location",

@@ -42,7 +42,10 @@ def test_rebuilt_views_are_the_live_ones_byte_for_byte(
     assert {name for name, rows in live.items() if not rows} == {"dead_letters"}
 
 
-def test_rebuilt_is_live_after_a_long_history_and_while_it_goes_on(runtime: Runtime) -> None:
+def test_rebuilt_is_live_after_a_long_history_and_while_it_goes_on(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.kernel.KEPT_EVERY", 2)
     shop = RandomShop(EVENTS)
     shop.live(EVENTS)
     log = shop.store.log

@@ -39,8 +39,9 @@ def faults(runtime: Runtime, page: int = 500, generation: int = 1) -> list[str]:
 
 
 @pytest.fixture
-def filled(runtime: Runtime) -> Runtime:
+def filled(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     """A shop with something in every table."""
+    monkeypatch.setattr("projections.kernel.KEPT_EVERY", 2)
     written(runtime, seed=5, events=700)
     settle(runtime)
     empty = {name for name, rows in contents(runtime.database).items() if not rows}
