@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from infrastructure.database import Database
+from tests.leaks import pytest_configure as pytest_configure
+from tests.leaks import pytest_sessionfinish as pytest_sessionfinish
 from tests.schema import Schema
 from tests.server_process import Server
 from tests.servers import MariaDB, Unavailable, Valkey

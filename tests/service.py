@@ -10,9 +10,11 @@ from typing import Self
 
 import httpx
 
+from tests import leaks
+from tests.personal import PASSWORD
 from tests.server_process import Server
 
-ADMIN_EMAIL, ADMIN_PASSWORD = "admin@shop.example", "correct horse battery"
+ADMIN_EMAIL, ADMIN_PASSWORD = "admin@shop.example", PASSWORD
 SECRETS = {
     # Tests ask more often than people do.
     "RATE_LIMIT_ENABLED": "0",
@@ -30,6 +32,7 @@ class Process(Server):
     def __init__(self, directory: Path, **settings: str) -> None:
         super().__init__(directory)
         directory.mkdir(parents=True, exist_ok=True)
+        leaks.kept(self.log)
         self._settings = settings
 
     def _command(self) -> list[str]:

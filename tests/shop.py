@@ -26,10 +26,11 @@ from infrastructure.access_tokens import AccessTokens
 from infrastructure.preparing import prepare
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
+from tests.personal import ADDRESS, CUSTOMER_NAME, MECHANIC_NAME, PHONE
+from tests.personal import PASSWORD as PASSWORD
 from tests.schema import Schema
 from tests.servers import MariaDB
 
-PASSWORD = "correct horse battery"
 SECRETS: dict[str, Any] = {
     "jwt_secret_key": "a key for tests, and for tests only: it opens nothing else",
     "master_key": bytes(32),
@@ -211,7 +212,8 @@ class Shop(Client):
         return f"2T1BR32E{next(self._numbers):09d}"
 
     def customer(self, **fields: Any) -> str:
-        return self._made("/v1/customers", {"name": "A Customer", "email": self.email()} | fields)
+        given = {"name": CUSTOMER_NAME, "email": self.email(), "phone": PHONE, "address": ADDRESS}
+        return self._made("/v1/customers", given | fields)
 
     def vehicle(self, customer_id: str | None = None, **fields: Any) -> str:
         given = {
@@ -224,7 +226,13 @@ class Shop(Client):
         return self._made("/v1/vehicles", given | fields)
 
     def mechanic(self, **fields: Any) -> str:
-        given = {"name": "A Mechanic", "email": self.email(), "labor_rate_cents": 9000}
+        given = {
+            "name": MECHANIC_NAME,
+            "email": self.email(),
+            "phone": PHONE,
+            "address": ADDRESS,
+            "labor_rate_cents": 9000,
+        }
         return self._made("/v1/mechanics", given | fields)
 
     def item(self, on_hand: int = 10, **fields: Any) -> str:

@@ -13,9 +13,8 @@ from domain.account import Role
 from infrastructure import sessions
 from infrastructure.runtime import Runtime, open_runtime
 from tests.api.answers import is_problem
+from tests.personal import NEW_PASSWORD
 from tests.shop import PASSWORD, Client, Shop, done
-
-NEW_PASSWORD = "a much longer password"
 
 
 @pytest.fixture

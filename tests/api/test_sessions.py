@@ -14,9 +14,8 @@ from infrastructure import sessions
 from infrastructure.credentials import InvalidToken
 from tests.api.answers import is_problem
 from tests.infrastructure.event_store.records import counted_statements
+from tests.personal import NEW_PASSWORD, WRONG_PASSWORD
 from tests.shop import PASSWORD, Client, Shop, done
-
-NEW_PASSWORD = "a much longer password"
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def test_a_login_that_fails_does_not_say_why(shop: Shop, at_once: None) -> None:
     done(shop.delete(f"/v1/accounts/{gone_id}"))
 
     answers = [
-        _log_in(shop, email, "not the password"),
+        _log_in(shop, email, WRONG_PASSWORD),
         _log_in(shop, "nobody@shop.example"),
         _log_in(shop, gone),
         _log_in(shop, "no e-mail at all"),
@@ -91,7 +90,7 @@ def test_an_unknown_email_takes_as_much_work_as_a_wrong_password(
     for one in (email, "nobody@shop.example"):
         hashed.clear()
         with counted_statements() as statements:
-            is_problem(_log_in(shop, one, "not the password"), 401, "unauthorized")
+            is_problem(_log_in(shop, one, WRONG_PASSWORD), 401, "unauthorized")
         told.append(
             (list(statements), [hash.rpartition("$")[0].rpartition("$")[0] for hash in hashed])
         )

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests import leaks
+
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
 """Far more than anything here takes; who waits this long waits for nothing."""
@@ -55,14 +57,8 @@ def run(
 class Process:
     """A command that goes on until it is ended, together with all it started."""
 
-    def __init__(
-        self,
-        *arguments: str,
-        settings: Mapping[str, str],
-        cwd: Path,
-        program: Sequence[str] = ("-m", "cli"),
-    ) -> None:
-        self.out, self.err = cwd / "process.out", cwd / "process.err"
+    def __init__(self, *arguments: str, settings: Mapping[str, str], cwd: Path) -> None:
+        self.out, self.err = leaks.kept(cwd / "process.out"), leaks.kept(cwd / "process.err")
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self._process = subprocess.Popen(
                 [sys.executable, *program, *arguments],

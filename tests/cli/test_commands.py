@@ -15,10 +15,11 @@ from infrastructure.runtime import Runtime
 from tests import builders as b
 from tests.cli.conftest import Ask
 from tests.cli.process import KEYS, distributed, run
+from tests.personal import CHOSEN_PASSWORD
 from tests.projections.views import contents, record
 from tests.servers import MariaDB
 
-LOGIN = ["--email", "boss@shop.example", "--password", "a long enough password"]
+LOGIN = ["--email", "boss@shop.example", "--password", CHOSEN_PASSWORD]
 
 
 @pytest.mark.parametrize("command", [["serve"], ["worker"], ["migrate"], ["events", "check"]])

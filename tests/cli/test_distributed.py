@@ -15,6 +15,7 @@ from infrastructure.runtime import open_runtime
 from infrastructure.settings import Settings
 from tests.cli.process import PATIENCE_SECONDS, Process, distributed, run
 from tests.cli.test_embedded import answers
+from tests.personal import CHOSEN_PASSWORD
 from tests.server_process import _free_port
 from tests.servers import MariaDB, Valkey
 from tests.shop import prepare_url
@@ -103,7 +104,7 @@ def test_readiness_tells_what_is_away_and_serves_without_redis(
 
         own_valkey.kill()
         assert ready() == (200, {"database": "ok", "views": "ok", "redis": "away"})
-        login = {"email": "nobody@shop.example", "password": "a long enough password"}
+        login = {"email": "nobody@shop.example", "password": CHOSEN_PASSWORD}
         assert http.post("/v1/auth/login", json=login).status_code == 401
 
         own_mariadb.pause()
@@ -122,7 +123,7 @@ def test_several_processes_serve_one_shop(
     prepared: Callable[[], str], redis_url: str, tmp_path: Path
 ) -> None:
     settings = distributed(prepared(), redis_url) | {"WEB_CONCURRENCY": "2"}
-    login = {"ADMIN_EMAIL": "boss@shop.example", "ADMIN_PASSWORD": "a long enough password"}
+    login = {"ADMIN_EMAIL": "boss@shop.example", "ADMIN_PASSWORD": CHOSEN_PASSWORD}
     made = run("accounts", "create-admin", settings=settings | login, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     with serving(settings, tmp_path) as (process, http):

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.cli.process import PATIENCE_SECONDS, Process, wait_until
+from tests.personal import CHOSEN_PASSWORD
 from tests.server_process import _free_port
 
 QUIET = {"LOG_LEVEL": "WARNING", "DEMO": "0"}
@@ -73,7 +74,7 @@ def test_the_first_start_tells_all_there_is_to_know_and_the_second_no_password(
 
 
 def test_the_admin_of_the_settings_is_the_admin(tmp_path: Path) -> None:
-    login = {"ADMIN_EMAIL": "boss@shop.example", "ADMIN_PASSWORD": "a long enough password"}
+    login = {"ADMIN_EMAIL": "boss@shop.example", "ADMIN_PASSWORD": CHOSEN_PASSWORD}
     with serving(tmp_path, {**login, "WEB_CONCURRENCY": "3"}) as served:
         said, complained = served.process.said(), served.process.complained()
         assert "boss@shop.example" in said
@@ -83,7 +84,7 @@ def test_the_admin_of_the_settings_is_the_admin(tmp_path: Path) -> None:
 
 
 def test_a_shop_with_demonstration_data_shows_it_at_once(tmp_path: Path) -> None:
-    login = {"ADMIN_EMAIL": "boss@shop.example", "ADMIN_PASSWORD": "a long enough password"}
+    login = {"ADMIN_EMAIL": "boss@shop.example", "ADMIN_PASSWORD": CHOSEN_PASSWORD}
     with serving(tmp_path, {**login, "DEMO": "1"}) as served:
         admin = served.authorized(*login.values())
 
@@ -93,7 +94,7 @@ def test_a_shop_with_demonstration_data_shows_it_at_once(tmp_path: Path) -> None
 
 
 def test_what_is_written_becomes_visible_in_lists(tmp_path: Path) -> None:
-    login = {"ADMIN_EMAIL": "boss@shop.example", "ADMIN_PASSWORD": "a long enough password"}
+    login = {"ADMIN_EMAIL": "boss@shop.example", "ADMIN_PASSWORD": CHOSEN_PASSWORD}
     with serving(tmp_path, login) as served:
         admin = served.authorized(*login.values())
         given = {"name": "A Customer", "email": "customer@shop.example"}
@@ -107,7 +108,7 @@ def test_what_is_written_becomes_visible_in_lists(tmp_path: Path) -> None:
 
 
 def test_an_admin_that_cannot_be_is_one_line(tmp_path: Path) -> None:
-    login = {"ADMIN_EMAIL": "boss@shop", "ADMIN_PASSWORD": "a long enough password"}
+    login = {"ADMIN_EMAIL": "boss@shop", "ADMIN_PASSWORD": CHOSEN_PASSWORD}
     given = {"DATA_DIR": str(tmp_path / "data"), "PORT": str(_free_port()), **QUIET, **login}
     with Process("serve", settings=given, cwd=tmp_path) as process:
         code = process.wait()
