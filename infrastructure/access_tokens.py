@@ -76,7 +76,7 @@ class AccessTokens:
         try:
             key = self._keys.get(jwt.get_unverified_header(token).get("kid", ""))
             if key is None:
-                raise InvalidAccess("the token is signed with a key that is not known here")
+                raise InvalidAccess("the token is not valid")
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,

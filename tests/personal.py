@@ -4,7 +4,7 @@ not be. E-mails are recognised by their form: fixtures make up as many as they l
 from __future__ import annotations
 
 CUSTOMER_NAME, MECHANIC_NAME = "A Customer", "A Mechanic"
-PHONE, NEW_PHONE = "555 0100", "555 0199"
+PHONE = "555 0123"
 ADDRESS = "1 Any Street, Any Town"
 
 PASSWORD = "correct horse battery"
