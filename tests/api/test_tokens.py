@@ -296,7 +296,7 @@ def test_who_was_an_admin_is_none_any_more(
     account_id, session = _session(shop, "admin")
     bearer = f"Bearer {session['access_token']}"
     assert shop.get("/v1/tickets", headers={"Authorization": bearer}).status_code == 200
-    answer = shop.request(change, f"/v1/accounts/{account_id}", **({"json": body} if body else {}))
+    answer = shop.request(change, f"/v1/accounts/{account_id}", json=body)
     assert answer.status_code == 200
 
     with nothing_happens(shop):
