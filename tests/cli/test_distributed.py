@@ -80,7 +80,7 @@ def test_an_unprepared_database_is_not_served(
 @contextmanager
 def serving(settings: dict[str, str], cwd: Path) -> Iterator[tuple[Process, httpx.Client]]:
     port = _free_port()
-    given = {**settings, "PORT": str(port), "LOG_LEVEL": "ERROR"}
+    given = {**settings, "PORT": str(port)}
     with (
         Process("serve", settings=given, cwd=cwd) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_SECONDS) as http,

@@ -14,7 +14,7 @@ from tests.cli.process import PATIENCE_SECONDS, Process, wait_until
 from tests.personal import CHOSEN_PASSWORD
 from tests.server_process import _free_port
 
-QUIET = {"LOG_LEVEL": "WARNING", "DEMO": "0"}
+EMPTY = {"DEMO": "0"}
 
 
 class Served:
@@ -32,10 +32,10 @@ class Served:
 
 
 @contextmanager
-def serving(directory: Path, settings: Mapping[str, str] = QUIET) -> Iterator[Served]:
+def serving(directory: Path, settings: Mapping[str, str] = EMPTY) -> Iterator[Served]:
     """Until it answers."""
     port = _free_port()
-    given = {"DATA_DIR": str(directory / "data"), "PORT": str(port), **QUIET, **settings}
+    given = {"DATA_DIR": str(directory / "data"), "PORT": str(port), **EMPTY, **settings}
     with Process("serve", settings=given, cwd=directory) as process:
         served = Served(process, f"http://127.0.0.1:{port}")
         process.until(lambda: answers(served.http))
@@ -109,7 +109,7 @@ def test_what_is_written_becomes_visible_in_lists(tmp_path: Path) -> None:
 
 def test_an_admin_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     login = {"ADMIN_EMAIL": "boss@shop", "ADMIN_PASSWORD": CHOSEN_PASSWORD}
-    given = {"DATA_DIR": str(tmp_path / "data"), "PORT": str(_free_port()), **QUIET, **login}
+    given = {"DATA_DIR": str(tmp_path / "data"), "PORT": str(_free_port()), **EMPTY, **login}
     with Process("serve", settings=given, cwd=tmp_path) as process:
         code = process.wait()
 
@@ -123,7 +123,7 @@ def test_a_damaged_key_file_is_one_line(tmp_path: Path, file: str) -> None:
     data = tmp_path / "data"
     data.mkdir()
     (data / file).write_text("damaged")
-    with Process("serve", settings={"DATA_DIR": str(data), **QUIET}, cwd=tmp_path) as process:
+    with Process("serve", settings={"DATA_DIR": str(data), **EMPTY}, cwd=tmp_path) as process:
         code = process.wait()
 
     assert code == 2
