@@ -38,7 +38,7 @@ SECRET = {
     "a refresh token": re.compile(
         r"(?<![\w/.-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{43}(?![\w/.-])"
     ),
-    "the password of a server": re.compile(r"://[^\s:/@]*:[^\s/@]+@"),
+    "who logs in to a server": re.compile(r"://[^\s/@]+@"),
     "a key": re.compile(r"\b(jwt_secret_key|master_key)\b.{0,3}[:=]\s*['\"b]", re.IGNORECASE),
 }
 FIRST_START = re.compile(r"admin: \S+@\S+|password \(shown this once\): \S+")

@@ -102,6 +102,7 @@ TOO_MUCH = [
     "eyJhbGciOiJIUzI1NiJ9.e30.x",
     "session Zq3kP0aX9cVb7nM2sL5dF8gH1jK4wE6rT_yU-iO0pA3",
     "connecting to mysql+pymysql://shop:hidden@127.0.0.1/shop",
+    "connecting to mysql+pymysql://shop@127.0.0.1/shop",
     "Settings(jwt_secret_key='hidden')",
 ]
 HARMLESS = [
