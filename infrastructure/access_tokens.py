@@ -90,7 +90,7 @@ class AccessTokens:
             return int(claims["exp"]) + LEEWAY.total_seconds(), access
         except jwt.ExpiredSignatureError:
             raise InvalidAccess("the token has expired") from None
-        except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError):
+        except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError, OverflowError):
             raise InvalidAccess("the token is not valid") from None
 
 

@@ -12,8 +12,9 @@ import pytest
 from falcon.testing import Result
 
 from api.app import operations
+from api.history import At
 from api.operation import Operation, Scope
-from api.resource import At, ListParams
+from api.resource import ListParams
 from domain.account import Role
 from tests.api.answers import is_problem, items, nothing_happens
 from tests.shop import Client, Shop, done

@@ -7,7 +7,8 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -140,9 +141,11 @@ SIGNED: dict[str, Callable[[Shop], str]] = {
     "with a role there is not": lambda shop: _signed(shop, role="owner"),
     "with a list of roles": _with_claims(role=["admin"]),
     "with an end that is no number": _with_claims(exp="tomorrow"),
-    "with an end that is not finite": lambda shop: _by_hand(
-        {"alg": "HS256", "kid": key_id(KEY)}, _seconds(_claims(shop)) | {"exp": float("inf")}
-    ),
+    "with an end that is not finite": _with_claims(exp=float("inf")),
+    "with a beginning that is not finite": _with_claims(nbf=float("inf")),
+    "made at no finite time": _with_claims(iat=float("inf")),
+    "with an era that is not finite": _with_claims(era=float("inf")),
+    "with an end past all counting": _with_claims(exp=float("nan")),
     "with an era that is no number": _with_claims(era={}),
     "with an era to come": _with_claims(era=2**31),
     "with an era before all": _with_claims(era=-1),
@@ -193,6 +196,23 @@ def test_no_forged_token_opens(shop: Shop, subtests: pytest.Subtests) -> None:
             detail = _is_turned_away(_try(shop, f"Bearer {token}"))
             if name in UNSIGNED:
                 assert detail == "the token is not valid"
+
+
+def test_a_token_that_opened_expires(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though its signature is remembered."""
+    bearer = {"Authorization": f"Bearer {_signed(shop)}"}
+    assert shop.get("/v1/me", headers=bearer).status_code == 200
+    later = shop.runtime.clock() + timedelta(hours=1)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return later
+
+    monkeypatch.setattr(jwt.api_jwt, "datetime", Later)
+    monkeypatch.setattr(access_tokens, "time", SimpleNamespace(time=later.timestamp))
+
+    _is_turned_away(shop.get("/v1/me", headers=bearer))
 
 
 def test_no_other_header_opens(shop: Shop, subtests: pytest.Subtests) -> None:
