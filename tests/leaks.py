@@ -116,5 +116,6 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     assert isinstance(terminal, pytest.TerminalReporter)
     terminal.write_sep("!", f"{len(found)} lines of the logs say too much", red=True, bold=True)
+    terminal.write_line(f"The logs are in {_directory}", red=True)
     for line in found:
         terminal.write_line(line[:1000], red=True)
