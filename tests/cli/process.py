@@ -57,7 +57,13 @@ def run(
 class Process:
     """A command that goes on until it is ended, together with all it started."""
 
-    def __init__(self, *arguments: str, settings: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        settings: Mapping[str, str],
+        cwd: Path,
+        program: Sequence[str] = ("-m", "cli"),
+    ) -> None:
         self.out, self.err = leaks.kept(cwd / "process.out"), leaks.kept(cwd / "process.err")
         with self.out.open("wb") as out, self.err.open("wb") as err:
             self._process = subprocess.Popen(
