@@ -26,12 +26,13 @@ worker: .venv/runtime ## Run a background worker (with DATABASE_URL and REDIS_UR
 test: .venv/dev test-servers ## Run every test, on SQLite, MariaDB and Valkey
 	$(BIN)/pytest -n auto
 
-torture: .venv/dev test-servers ## Run the torture tests of store and views for minutes instead of seconds
+torture: .venv/dev test-servers ## Run the tests that seek longer the longer one lets them, for minutes
 	TORTURE_EVENTS=$${TORTURE_EVENTS:-50000} TORTURE_EXAMPLES=$${TORTURE_EXAMPLES:-500} \
 	TORTURE_KILLS=$${TORTURE_KILLS:-200} \
 	$(BIN)/pytest -n 2 tests/infrastructure/event_store/test_torture.py \
 		tests/commands/test_store_machine.py tests/commands/test_contention.py \
-		tests/projections/test_kills.py tests/projections/test_rebuild.py
+		tests/projections/test_kills.py tests/projections/test_rebuild.py \
+		tests/contract/test_every_operation.py
 	TAMPERINGS=$${TAMPERINGS:-2000} \
 	$(BIN)/pytest -n 2 tests/infrastructure/transparency/test_tampering.py
 	TORTURE_KILLS=$${TORTURE_KILLS:-100} $(BIN)/pytest -n 2 tests/examples

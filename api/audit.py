@@ -34,7 +34,7 @@ class AuditSearch(ListParams, kw_only=True):
     longer; `type` is a tag of docs/events.md; `ro_number` stands for the ticket of that number."""
 
     actor: UUID | None = None
-    type: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    type: Annotated[str, Meta(extra_json_schema={"enum": sorted(TYPES)})] | None = None
     from_: Moment | None = msgspec.field(name="from", default=None)
     to: Moment | None = None
     aggregate_id: UUID | None = None

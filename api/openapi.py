@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import get_args
 
 import falcon
 
@@ -14,10 +16,10 @@ from api.operation import Operation, WriteAnswer
 from api.problems import Problem
 
 ABOUT = """\
-Money is integer cents (`*_cents`), durations are integer minutes (`*_minutes`), instants are UTC
-in RFC 3339, ids are UUIDs. Unknown fields are refused. What goes wrong is a problem (RFC 9457)
-whose `type` is a page that explains it. PATCH is a JSON merge patch (RFC 7396): what is absent
-stays as it is."""
+Money is integer cents (`*_cents`), durations are integer minutes (`*_minutes`), integers are
+written without a decimal point, instants are UTC in RFC 3339, ids are UUIDs. Unknown fields are
+refused. What goes wrong is a problem (RFC 9457) whose `type` is a page that explains it. PATCH is
+a JSON merge patch (RFC 7396): what is absent stays as it is."""
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -51,6 +53,7 @@ class Described:
     def __init__(self, operations: Sequence[Operation]) -> None:
         types = [type for one in operations for type in (one.body, one.returns) if type is not None]
         params = [one.params for one in operations if one.params is not None]
+        self._operations = operations
         self.schemas = Schemas([*types, Problem], params)
         self.examples: dict[str, Schema] = {}
         self.problems: dict[str, Schema] = {}
@@ -120,6 +123,8 @@ class Described:
             "description": facts.told(one),
             "headers": headers(*facts.headers_given(one)),
         }
+        if links := dict(map(self._link, repeat(one), facts.leads_to(one, self._operations))):
+            answer["links"] = links
         if facts.success(one) == 204:
             return answer
         content: Schema = {"schema": {"type": "string"}}
@@ -131,6 +136,18 @@ class Described:
             content["examples"] = dict(map(self._example, schemas))
         others = {media: {"schema": {"type": "string"}} for media in one.media_types}
         return answer | {"content": {one.media_type: content} | others}
+
+    def _link(self, one: Operation, other: Operation) -> tuple[str, Schema]:
+        *known, made = other.path_params
+        view = get_args(one.returns)[0] if facts.shows_many(one) else one.returns
+        name = "id" if "id" in view.__struct_fields__ else made
+        where = f"/{name}" if one.creates else f"/items/0/{name}"
+        ids = {known_id: f"$request.path.{known_id}" for known_id in known}
+        link = {
+            "operationId": facts.operation_id(other),
+            "parameters": ids | {made: f"$response.body#{where}"},
+        }
+        return facts.operation_id(other), link
 
     def _example(self, schema: Schema) -> tuple[str, Schema]:
         example = {"value": example_of(schema, self.schemas.components)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import get_origin
 
 import falcon
@@ -61,6 +62,25 @@ def waits(one: Operation) -> bool:
 def conditional(one: Operation) -> bool:
     """Whether it writes to something that has a version already, which If-Match may name."""
     return one.command is not None and (bool(one.path_params) or one.method != "POST")
+
+
+def shows_many(one: Operation) -> bool:
+    """Whether it answers with a page of what has a URL of its own."""
+    return reads(one) and get_origin(one.returns) is list
+
+
+def leads_to(one: Operation, others: Sequence[Operation]) -> list[Operation]:
+    """What can be done next with the thing it made, or to read one of those it lists."""
+    if not (one.creates or shows_many(one)):
+        return []
+    inner = re.compile(re.escape(one.path) + r"/\{(\w+_id)\}(/|$)")
+    return [
+        other
+        for other in others
+        if (found := inner.match(other.path))
+        and other.path_params == (*one.path_params, found[1])
+        and (one.creates or other.method == "GET")
+    ]
 
 
 def success(one: Operation) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from uuid import UUID
 
 import falcon
 import msgspec
@@ -23,7 +23,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     instance: str = ""
     errors: list[FieldError] = []
     current_version: int | None = None
-    blocking: dict[str, list[Any]] = {}
+    blocking: dict[str, list[UUID]] = {}
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -188,7 +188,7 @@ def answer(
     *,
     errors: Iterable[FieldError] = (),
     current_version: int | None = None,
-    blocking: Mapping[str, list[Any]] | None = None,
+    blocking: Mapping[str, list[UUID]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Make the response this problem."""

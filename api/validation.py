@@ -7,7 +7,7 @@ looked at again field by field.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -16,6 +16,8 @@ import msgspec
 S = TypeVar("S", bound=msgspec.Struct)
 _AT = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
+
+MISREAD = "Expected a value of its type, as the document at /openapi.json says"
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -55,9 +57,22 @@ def from_json(data: bytes, type: type[S]) -> S:
 def from_query(given: Mapping[str, Any], type: type[S]) -> S:
     """Query parameters, whose values are text. Raises `InvalidFields`."""
     try:
-        return msgspec.convert(given, type, strict=False)
+        asked = msgspec.convert(given, type, strict=False)
     except msgspec.ValidationError:
         raise InvalidFields(_wrong(given, type, strict=False)) from None
+    if misread := [FieldError(f"/{name}", MISREAD) for name in _misread(asked, given)]:
+        raise InvalidFields(misread)
+    return asked
+
+
+def _misread(asked: msgspec.Struct, given: Mapping[str, Any]) -> Iterator[str]:
+    """msgspec takes the word "null" for nothing, so that a filter would be left out unnoticed,
+    and a number for an instant."""
+    for field in msgspec.structs.fields(asked):
+        sent, value = given.get(field.encode_name), getattr(asked, field.name)
+        number = isinstance(value, datetime) and ":" not in str(sent)
+        if sent is not None and (value is None or number):
+            yield field.encode_name
 
 
 def _wrong(given: Mapping[str, Any], type: type[S], *, strict: bool) -> list[FieldError]:
