@@ -10,7 +10,14 @@ import falcon
 
 from api import openapi_facts as facts
 from api.openapi_examples import KNOWN, REF, Schema, example_of, patch_example, uuid_of
-from api.openapi_parts import HEADERS, PARAMETERS, SECURITY, headers, problem_response
+from api.openapi_parts import (
+    HEADERS,
+    PARAMETERS,
+    PATH_TEXTS,
+    SECURITY,
+    headers,
+    problem_response,
+)
 from api.openapi_schemas import Schemas, without_null
 from api.operation import Operation, WriteAnswer
 from api.problems import Problem
@@ -161,11 +168,12 @@ class Described:
 def _in_path(one: Operation) -> Iterator[Schema]:
     for name in one.path_params:
         id = name.endswith("_id")
+        schema = {"type": "string", "format": "uuid"} if id else PATH_TEXTS.get(name, {})
         yield {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "format": "uuid"} if id else {"type": "string"},
+            "schema": {"type": "string"} | schema,
             "example": uuid_of(name) if id else KNOWN.get(name, name),
         }
 

@@ -99,6 +99,8 @@ KNOWN: dict[str, Any] = {
     "command": "StartTicket",
     "database": "ok",
     "slug": "refused",
+    "level": "0",
+    "tile_path": "000.p/1",
     "request_id": "3f0c9e",
 }
 """By the name of the field."""

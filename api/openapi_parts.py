@@ -87,6 +87,16 @@ PARAMETERS |= {
     ),
 }
 
+PATH_TEXTS: dict[str, Schema] = {
+    "slug": {"enum": sorted(KINDS)},
+    "level": {"pattern": "^(entries|[0-9]|[1-5][0-9]|6[0-3])$"},
+    "tile_path": {
+        "pattern": "^(x(00[1-9]|0[1-9][0-9]|[1-9][0-9]{2})/(x[0-9]{3}/){0,3})?[0-9]{3}"
+        r"(\.p/([1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?$",
+    },
+}
+"""What stands in a path and is no id."""
+
 HEADERS: dict[str, Schema] = {
     "Feed-Cursor": {
         "description": "The `after` of the next page, also behind the last event there is.",

@@ -27,9 +27,11 @@ UNSAYABLE = (
     re.compile(r"^Expected `int( \| null)?`, got `float`$"),
     re.compile(r"^goes without version$"),
     re.compile(r"^Expected an? (version|instant) up to "),
+    re.compile(r"^Expected a position, or a stream_id with a version$"),
+    re.compile(r"^Expected (one|at most \d+, what) (that the feed|the log) holds$"),
 )
 """What may be wrong with what fits the schemas: an id of nothing there is, 1.0 for an integer,
-and parameters that exclude each other."""
+parameters that exclude or need each other or are in the wrong order, places not there yet."""
 QUERY_MAX_BYTES = LINE_MAX_BYTES - 200
 """Longer ones are answered 414 by the server, before the service sees them."""
 IF_MATCH = PARAMETERS["IfMatch"]["schema"]["pattern"]
