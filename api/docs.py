@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import falcon
 import msgspec
@@ -26,6 +27,8 @@ MEDIA_TYPES = {
     "docs.js": "text/javascript; charset=utf-8",
 }
 """The files that are served, and nothing else is."""
+KEPT: dict[str, Any] = dict(statuses=(304,), asks=("IfNoneMatch",), tells=("ETag",))
+"""What browsers keep, and ask for again with its ETag."""
 HTML = "text/html; charset=utf-8"
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -34,21 +37,21 @@ CONTENT_SECURITY_POLICY = (
 
 
 class OpenApi(Resource):
-    @operation(None, returns=dict)
+    @operation(None, returns=dict, **KEPT)
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Read this document."""
         _send(req, resp, openapi_json(), falcon.MEDIA_JSON)
 
 
 class Docs(Resource):
-    @operation(None, media_type="text/html")
+    @operation(None, media_type="text/html", **KEPT)
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Read the documentation in a browser."""
         _send(req, resp, _file("docs.html"), HTML)
 
 
 class Static(Resource):
-    @operation(None, media_type="text/*")
+    @operation(None, media_type="text/*", **KEPT)
     def on_get(self, req: falcon.Request, resp: falcon.Response, name: str) -> None:
         """Fetch a style sheet or a script of the documentation."""
         if name not in MEDIA_TYPES:
@@ -57,14 +60,14 @@ class Static(Resource):
 
 
 class ProblemIndex(Resource):
-    @operation(None, media_type="text/html")
+    @operation(None, media_type="text/html", **KEPT)
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Read what may go wrong: every type of problem there is."""
         _send(req, resp, _page("Problems", _table(KINDS.values())), HTML)
 
 
 class ProblemPage(Resource):
-    @operation(None, media_type="text/html")
+    @operation(None, media_type="text/html", **KEPT)
     def on_get(self, req: falcon.Request, resp: falcon.Response, slug: str) -> None:
         """Read about one type of problem."""
         if slug not in KINDS:

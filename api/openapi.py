@@ -26,7 +26,7 @@ ABOUT = """\
 Money is integer cents (`*_cents`), durations are integer minutes (`*_minutes`), integers are
 written without a decimal point, instants are UTC in RFC 3339, ids are UUIDs. Unknown fields are
 refused. What goes wrong is a problem (RFC 9457) whose `type` is a page that explains it. PATCH is
-a JSON merge patch (RFC 7396): what is absent stays as it is."""
+a JSON merge patch (RFC 7396): what is absent stays as it is. HEAD goes wherever GET does."""
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -111,11 +111,11 @@ class Described:
         return {"required": True, "content": dict.fromkeys(media, content)}
 
     def _responses(self, one: Operation) -> Schema:
-        responses = {str(facts.success(one)): self._answer(one)}
-        if facts.reads(one):
+        responses = {str(status): self._answer(one) for status in facts.successes(one)}
+        if facts.may_be_unchanged(one):
             responses["304"] = {
                 "description": "It has not changed since the ETag in If-None-Match.",
-                "headers": headers("X-Request-Id", "ETag", "Consistency-Token", "Feed-Position"),
+                "headers": headers(*facts.headers_unchanged(one)),
             }
         for status, slugs in facts.problems(one).items():
             name = ".".join(slugs)
@@ -132,7 +132,7 @@ class Described:
         }
         if links := dict(map(self._link, repeat(one), facts.leads_to(one, self._operations))):
             answer["links"] = links
-        if facts.success(one) == 204:
+        if 204 in facts.successes(one):
             return answer
         content: Schema = {"schema": {"type": "string"}}
         if one.returns is not None:

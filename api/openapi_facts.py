@@ -83,8 +83,13 @@ def leads_to(one: Operation, others: Sequence[Operation]) -> list[Operation]:
     ]
 
 
-def success(one: Operation) -> int:
-    return 201 if one.creates else next((s for s in one.statuses if 200 <= s < 300), 200)
+def successes(one: Operation) -> list[int]:
+    return [201] if one.creates else [s for s in one.statuses if 200 <= s < 300] or [200]
+
+
+def may_be_unchanged(one: Operation) -> bool:
+    """Whether If-None-Match may spare the client the body."""
+    return reads(one) or 304 in one.statuses
 
 
 def told(one: Operation) -> str:
@@ -103,6 +108,11 @@ def headers_given(one: Operation) -> list[str]:
         names += ["ETag", "Consistency-Token", "Feed-Position"]
         names += ["Link"] if "limit" in getattr(one.params, "__struct_fields__", ()) else []
     return names
+
+
+def headers_unchanged(one: Operation) -> list[str]:
+    """The headers of a 304: those a body would have come with, but for the next page."""
+    return [name for name in headers_given(one) if name != "Link" or name in one.tells]
 
 
 def own_statuses(one: Operation) -> list[int]:
