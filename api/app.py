@@ -23,6 +23,7 @@ from api import (
     inventory,
     mechanics,
     problems,
+    reports,
     ticket_lines,
     ticket_status,
     tickets,
@@ -34,6 +35,7 @@ from api.log import LogCheckpoint, LogConsistency, LogInclusion, LogPublicKeys, 
 from api.observing import Observer
 from api.operation import Operation, bound
 from api.pressure import Overloaded, Pressure
+from api.reports import NotAcceptable
 from api.resource import Resource
 from api.validation import FieldError, InvalidFields, Unreadable
 from commands.execution import Conflict
@@ -113,6 +115,9 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/assignments": tickets.Assignments,
     "/v1/audit/search": audit.Events,
     "/v1/audit/accesses": audit.Accesses,
+    "/v1/reports/daily": reports.Daily,
+    "/v1/reports/stock-valuation": reports.StockValuation,
+    "/v1/reports/mechanics": reports.Mechanics,
     "/v1/log/checkpoint": LogCheckpoint,
     "/v1/log/keys": LogPublicKeys,
     "/v1/log/proof/inclusion": LogInclusion,
@@ -142,6 +147,7 @@ PROBLEM: dict[type[Exception], str] = {
     TooManyRequests: "too-many-requests",
     NoSuchThing: "not-found",
     NotFound: "not-found",
+    NotAcceptable: "not-acceptable",
     Taken: "taken",
     VersionMismatch: "version-mismatch",
     Refused: "refused",

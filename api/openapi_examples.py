@@ -86,6 +86,8 @@ KNOWN: dict[str, Any] = {
     "reason": "The noise came back",
     "note": "Dropped while unpacking",
     "rank": 1,
+    "day": "2026-09-21",
+    "timezone": "Europe/Berlin",
     "tickets": 14,
     "closed": 12,
     "labor_minutes": 5_460,
@@ -170,6 +172,8 @@ def _of_type(schema: Schema, components: Mapping[str, Schema], name: str) -> Any
             return uuid_of(name)
         case "string" if schema.get("format") == "date-time":
             return INSTANT
+        case "string" if schema.get("format") == "date":
+            return INSTANT[:10]
         case "string":
             return TOKEN if name == "token" else name.replace("_", " ") or "text"
         case "integer" | "number":

@@ -85,6 +85,13 @@ PARAMETERS |= {
     "IfNoneMatchPage": _header(
         "If-None-Match", "The ETag of a full page that was read before.", _text()
     ),
+    "AcceptReport": _header(
+        "Accept",
+        "`text/csv`: a table for a spreadsheet, in UTF-8 with a byte order mark. Text that could "
+        "be taken for a formula has a `'` before it, and so has text that begins with one.",
+        _text(),
+        example="text/csv",
+    ),
 }
 
 PATH_TEXTS: dict[str, Schema] = {

@@ -60,6 +60,13 @@ KINDS = {
             "The path exists but not with this method; the Allow header lists those it has.",
         ),
         Kind(
+            "not-acceptable",
+            406,
+            "Not answered in that form",
+            "The Accept header names no media type in which this is answered; the detail names "
+            "those there are.",
+        ),
+        Kind(
             "refused",
             409,
             "A rule of the shop refuses this",
@@ -175,7 +182,8 @@ KINDS = {
 """Every type of problem there is, by the last part of its URL."""
 
 OF_STATUS = {400: "unreadable", 401: "unauthorized", 403: "forbidden", 404: "not-found"}
-OF_STATUS |= {405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+OF_STATUS |= {405: "method-not-allowed", 406: "not-acceptable", 413: "too-large"}
+OF_STATUS |= {415: "unsupported-media-type"}
 OF_STATUS |= {422: "invalid-fields", 429: "too-many-requests", 431: "headers-too-large"}
 OF_STATUS |= {500: "internal", 503: "unavailable"}
 

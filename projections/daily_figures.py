@@ -37,8 +37,8 @@ def query(generation: int, first: date, last: date, zone: ZoneInfo) -> Select[An
     """The quarters of an hour of those days, both included, that have figures."""
     table = tables(generation)["quarter_figures"]
     return select(table).where(
-        table.c.quarter >= _midnight(first, zone),
-        table.c.quarter < _midnight(last + timedelta(days=1), zone),
+        table.c.quarter >= midnight(first, zone),
+        table.c.quarter < midnight(last + timedelta(days=1), zone),
     )
 
 
@@ -78,7 +78,7 @@ def _day(
     )
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def midnight(day: date, zone: ZoneInfo) -> datetime:
     """When the day begins there. Where clocks jump over midnight, `fold=0` names the moment
     that follows the day before."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

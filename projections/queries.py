@@ -200,6 +200,11 @@ class Queries:
             position=page[0][3] if page else position,
         )
 
+    def rows(self, query: Select[Any]) -> Sequence[Any]:
+        """What a query over the views finds, all of it."""
+        with self._connections.reading() as connection:
+            return connection.execute(query).all()
+
     def bodies(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, tuple[bytes, UUID | None]]:
         """Bodies and owners of several resources at once, as the views show them."""
         table = tables(self._generations.live())[TABLE_OF[kind]]
