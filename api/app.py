@@ -19,6 +19,7 @@ from api import (
     docs,
     events,
     evidence,
+    exports,
     health,
     inventory,
     mechanics,
@@ -29,6 +30,7 @@ from api import (
     tickets,
     vehicles,
 )
+from api.exports import RangeNotSatisfiable
 from api.gate import Forbidden, Gate, NoSuchThing, TooLarge, WrongMediaType
 from api.headers import EXPOSED, AnswerHeaders
 from api.log import LogCheckpoint, LogConsistency, LogInclusion, LogPublicKeys, LogTile
@@ -47,6 +49,7 @@ from infrastructure.accesses import NotRecorded
 from infrastructure.consumers import CursorMoved, TooManyConsumers
 from infrastructure.database import CommitLost
 from infrastructure.event_store.store import CommitUnknown
+from infrastructure.exports import TooManyExports
 from infrastructure.feed_cursors import FeedFork
 from infrastructure.rate_limits import TooManyRequests
 from infrastructure.runtime import Runtime
@@ -115,6 +118,9 @@ ROUTES: dict[str, type[Resource]] = {
     "/v1/assignments": tickets.Assignments,
     "/v1/audit/search": audit.Events,
     "/v1/audit/accesses": audit.Accesses,
+    "/v1/exports": exports.Exports,
+    "/v1/exports/{export_id}": exports.OneExport,
+    "/v1/exports/{export_id}/file": exports.ExportFile,
     "/v1/reports/daily": reports.Daily,
     "/v1/reports/stock-valuation": reports.StockValuation,
     "/v1/reports/mechanics": reports.Mechanics,
@@ -159,6 +165,8 @@ PROBLEM: dict[type[Exception], str] = {
     FeedFork: "feed-fork",
     CursorMoved: "cursor-moved",
     TooManyConsumers: "refused",
+    TooManyExports: "refused",
+    RangeNotSatisfiable: "range-not-satisfiable",
     TooManyWait: "too-many-streams",
     ProjectionBehind: "projection-behind",
     OperationalError: "unavailable",
@@ -239,6 +247,8 @@ def _translate(req: falcon.Request, resp: falcon.Response, error: Exception, _: 
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.seconds)
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, Taken):
         errors = [FieldError(f"/{error.field}", str(error))]
     if isinstance(error, NotFound) and (field := _field_naming(error, req.context.operation)):

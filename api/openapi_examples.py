@@ -22,6 +22,8 @@ CURSOR = "AeI7rX0mQ2c2AAAAAAAAEmeS4q8xV0t1Jc0mWb9nD3pHk5yTzR6uLqFxGaVsEoCiBw"
 
 KNOWN: dict[str, Any] = {
     "consumer": "monthly-report",
+    "sha256": "5f8f04f6a3a892aaabbddb6cf273894493773960d4a325b105fee46eef4304f1",
+    "percent": 100,
     "specversion": "1.0",
     "source": "urn:uuid:5d0c3a0e-9f57-8e1c-a2a4-3f6f2b1f7c11",
     "sequence": "0000000000000004711",

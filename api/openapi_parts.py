@@ -85,6 +85,13 @@ PARAMETERS |= {
     "IfNoneMatchPage": _header(
         "If-None-Match", "The ETag of a full page that was read before.", _text()
     ),
+    "Range": _header(
+        "Range",
+        "One range of bytes; where it is of another file (`If-Range`) the whole is sent.",
+        _text(),
+        example="bytes=0-1023",
+    ),
+    "IfRange": _header("If-Range", "The ETag of the file that the range is of.", _text()),
     "AcceptReport": _header(
         "Accept",
         "`text/csv`: a table for a spreadsheet, in UTF-8 with a byte order mark. Text that could "
@@ -105,6 +112,17 @@ PATH_TEXTS: dict[str, Schema] = {
 """What stands in a path and is no id."""
 
 HEADERS: dict[str, Schema] = {
+    "Repr-Digest": {
+        "description": "SHA-256 of the whole file (RFC 9530).",
+        "schema": _text(),
+        "example": "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:",
+    },
+    "Accept-Ranges": {"description": "`bytes`.", "schema": _text(), "example": "bytes"},
+    "Content-Range": {
+        "description": "Which bytes these are, and of how many; with 206 alone.",
+        "schema": _text(),
+        "example": "bytes 0-1023/146515",
+    },
     "Feed-Cursor": {
         "description": "The `after` of the next page, also behind the last event there is.",
         "schema": _text(),

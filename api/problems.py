@@ -117,6 +117,12 @@ KINDS = {
             "Bodies are sent as application/json.",
         ),
         Kind(
+            "range-not-satisfiable",
+            416,
+            "Beyond the end of the file",
+            "The file ends before the range begins; Content-Range tells how many bytes it has.",
+        ),
+        Kind(
             "invalid-fields",
             422,
             "Some fields are invalid",

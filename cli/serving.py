@@ -14,6 +14,7 @@ from cli.demo import SMALL, seed
 from domain.account import Role
 from infrastructure.event_store.checks import check
 from infrastructure.preparing import prepare
+from infrastructure.queue import EXPORTS, VIEWS
 from infrastructure.runtime import Runtime
 from workers import worker as background
 
@@ -40,15 +41,22 @@ def serve() -> None:
 
 
 @click.command()
-def worker() -> None:
-    """Build the views from the events, in the background."""
+@click.option(
+    "--queue",
+    type=click.Choice([VIEWS, EXPORTS]),
+    default=VIEWS,
+    help="What to work on: a process works on one of them, so that neither waits.",
+)
+def worker(queue: str) -> None:
+    """Build the views from the events, or make exports, in the background."""
     settings = console.settings(sys.stdout)
     with console.runtime(settings) as runtime:
         if settings.embedded:
             raise console.fail("embedded mode needs no worker: `mechanic-shop serve` does it all")
         _must_be_fit(runtime)
-        console.say(settings, "worker: following the events")
-        background.run(runtime)
+        doing = "following the events" if queue == VIEWS else "making exports"
+        console.say(settings, f"worker: {doing}")
+        background.run(runtime, queue)
 
 
 @click.command()

@@ -12,6 +12,7 @@ from threading import Event, Thread
 from infrastructure.accesses import Accesses
 from infrastructure.credentials import Credentials
 from infrastructure.event_store.store import EventStore
+from infrastructure.exports import Exports
 from projections.generations import Generations
 
 PERIOD_SECONDS = 600.0
@@ -28,11 +29,12 @@ class Chores:
         credentials: Credentials,
         views: Generations,
         accesses: Accesses,
+        exports: Exports,
         *,
         period_seconds: float = PERIOD_SECONDS,
     ) -> None:
         self._store, self._credentials, self._views = store, credentials, views
-        self._accesses = accesses
+        self._accesses, self._exports = accesses, exports
         self._period = period_seconds
         self._stopping = Event()
         self._thread = Thread(target=self._run, name="chores", daemon=True)
@@ -46,13 +48,15 @@ class Chores:
             self._thread.join()
 
     def sweep(self) -> None:
-        """Delete expired idempotency keys, refresh tokens and access records, and views
-        served no more."""
+        """Delete expired idempotency keys, refresh tokens, access records and exports, and
+        views served no more."""
         keys, tokens = self._store.sweep(), self._credentials.sweep()
         if keys or tokens:
             log.info("swept %d idempotency keys, %d refresh tokens", keys, tokens)
         if records := self._accesses.sweep():
             log.info("swept %d access records", records)
+        if removed := self._exports.sweep():
+            log.info("removed %d expired exports", removed)
         if dropped := self._views.drop_superseded():
             log.info("dropped %d generations of views", dropped)
 

@@ -12,21 +12,22 @@ from infrastructure.redis_link import Link
 
 ADVANCE = "workers.jobs.advance"
 """By name: entry points are never imported."""
-QUEUE = "views"
+VIEWS, EXPORTS = "views", "exports"
+"""A queue each, so that neither keeps the other waiting."""
 NO_TIMEOUT = -1
 """A nudge's job ends by itself; RQ's alarm would strike in the middle of SQL."""
 FAILURE_SECONDS = 3600
 
 
 class Nudge:
-    """Wakes the workers, unless a nudge is waiting for them already.
+    """Wakes the workers of a queue, unless a nudge is waiting for them already.
 
     Not `unique=True`: RQ refuses that while the same job is running, and the wake-up of what
     came in between would be lost.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._link, self._queue = link, Queue(QUEUE, connection=link.redis)
+    def __init__(self, link: Link, queue: str = VIEWS) -> None:
+        self._link, self._queue = link, Queue(queue, connection=link.redis)
 
     def __call__(self) -> None:
         self._link.attempt(self._send)

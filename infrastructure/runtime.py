@@ -44,11 +44,13 @@ from infrastructure.event_store.mapper import EventMapper
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
 from infrastructure.event_store.streams import Streams
+from infrastructure.exporting import Exporter
+from infrastructure.exports import Exports
 from infrastructure.feed_cursors import FeedCursors
 from infrastructure.feed_pages import FeedPages
 from infrastructure.ids import uuid7
 from infrastructure.metrics import Metrics
-from infrastructure.queue import Nudge
+from infrastructure.queue import EXPORTS, VIEWS, Nudge
 from infrastructure.rate_counters import Counter, LocalCounter, RedisCounter
 from infrastructure.rate_limits import RateLimits
 from infrastructure.redis_cache import RedisCache
@@ -85,6 +87,8 @@ class Runtime:
     feed_pages: FeedPages
     tailer: Tailer
     consumers: Consumers
+    exports: Exports
+    exporter: Exporter
     sequencer: Sequencer
     generations: Generations
     runner: Runner
@@ -102,6 +106,7 @@ class Runtime:
     sessions: Sessions
     rate_limits: RateLimits
     nudge: Callable[[], object]
+    nudge_exports: Callable[[], object]
     metrics: Metrics
     clock: Callable[[], datetime]
 
@@ -134,12 +139,14 @@ class Runtime:
         """Begin what this process does by itself. Once, and after a fork."""
         if self.background is not None:
             self.background.start()
+            self.exporter.start()
             self.chores.start()
             self.log_keeper.start()
 
     def close(self) -> None:
         if self.background is not None:
             self.background.stop()
+            self.exporter.stop()
             self.chores.stop()
             self.log_keeper.stop()
         self.database.close()
@@ -181,6 +188,9 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     )
     transparency_log = TransparencyLog(database, keyring, clock)
 
+    exports = Exports(database, clock, timedelta(hours=settings.export_hours))
+    exporter = Exporter(database, exports, generations, settings.shop_timezone)
+
     def claim_id(kind: str, value: str) -> UUID:
         return keyring.claim_id(kind, value.strip().casefold())
 
@@ -196,13 +206,15 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         feed_pages=feed_pages,
         tailer=Tailer(feed_pages, places=settings.feed_places),
         consumers=Consumers(database, clock),
+        exports=exports,
+        exporter=exporter,
         sequencer=sequencer,
         generations=generations,
         runner=runner,
         dead_letters=DeadLetters(database, Streams(database, mapper), cache, clock),
         advance=advance,
         background=background if redis is None else None,
-        chores=Chores(store, credentials, generations, accesses),
+        chores=Chores(store, credentials, generations, accesses, exports),
         transparency_log=transparency_log,
         log_keeper=LogKeeper(transparency_log),
         evidence=EvidenceRoom(database, transparency_log, queries),
@@ -212,7 +224,8 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         credentials=credentials,
         sessions=Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock)),
         rate_limits=RateLimits(settings, counter, keyring.digest),
-        nudge=Nudge(link) if link is not None else background.wake,
+        nudge=Nudge(link, VIEWS) if link is not None else background.wake,
+        nudge_exports=Nudge(link, EXPORTS) if link is not None else exporter.wake,
         metrics=metrics,
         clock=clock,
     )

@@ -134,6 +134,9 @@ class Settings:
     access_log_days: int = _setting(
         "Days for which is kept who read the past.", values.number(1, 36_500), 730
     )
+    export_hours: int = _setting(
+        "Hours that an export can be downloaded.", values.number(1, 24 * 365), 24
+    )
     rate_limit_enabled: bool = _setting(
         "Whether clients that ask too much are turned away: 1 or 0.", values.switch, True
     )

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from threading import Event
+from typing import Protocol
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -14,7 +15,7 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 
 from infrastructure.advancing import BackgroundAdvance
-from infrastructure.queue import QUEUE
+from infrastructure.queue import EXPORTS, VIEWS
 from infrastructure.runtime import Runtime
 from workers import jobs
 
@@ -27,6 +28,14 @@ SILENCE_SECONDS_MAX = 5
 log = logging.getLogger(__name__)
 
 
+class Background(Protocol):
+    """Threads of their own."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class NudgedWorker(SimpleWorker):
     """Runs jobs in its own process (a fork per job costs five times as much), and looks for
     Redis every two seconds where RQ would wait up to a minute."""
@@ -35,8 +44,8 @@ class NudgedWorker(SimpleWorker):
     dequeue_timeout = LISTEN_SECONDS
     connection_timeout = SILENCE_SECONDS_MAX
 
-    def __init__(self, redis: Redis, stopping: Event) -> None:
-        super().__init__([Queue(QUEUE, connection=redis)])
+    def __init__(self, redis: Redis, queue: str, stopping: Event) -> None:
+        super().__init__([Queue(queue, connection=redis)])
         self._stopping = stopping
 
     def execute_job(self, job: Job, queue: Queue) -> None:
@@ -51,13 +60,18 @@ class NudgedWorker(SimpleWorker):
         """Ours are there already: RQ's ask Redis what to do, which may be away."""
 
 
-def run(runtime: Runtime) -> None:
-    """Work until SIGTERM or SIGINT. While Redis is away, the clock keeps the views moving."""
+def run(runtime: Runtime, queue: str = VIEWS) -> None:
+    """Work until SIGTERM or SIGINT. While Redis is away, the clock keeps things moving."""
     if runtime.settings.redis_url is None:
         raise ValueError("embedded mode needs no worker: `mechanic-shop serve` does it all")
     stopping = Event()
     views = BackgroundAdvance(runtime.advance)
-    here = jobs.Here(views.attend, runtime.nudge, stopping.is_set)
+    if queue == EXPORTS:
+        here = jobs.Here(runtime.exporter.attend, runtime.nudge_exports, stopping.is_set)
+        background: list[Background] = [runtime.exporter]
+    else:
+        here = jobs.Here(views.attend, runtime.nudge, stopping.is_set)
+        background = [views, runtime.chores, runtime.log_keeper]
 
     def stop(*_: object) -> None:
         asked_before = stopping.is_set()
@@ -71,26 +85,24 @@ def run(runtime: Runtime) -> None:
     # A batch of the views must not keep the sequencer from its turn for long.
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
-        views.start()
-        runtime.chores.start()
-        runtime.log_keeper.start()
+        for each in background:
+            each.start()
         # RQ gives its connections a timeout far too long for anybody else.
         with Redis.from_url(runtime.settings.redis_url) as redis:
             while not stopping.is_set():
-                _listen(redis, stopping)
+                _listen(redis, queue, stopping)
     except StopRequested:
         pass
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        runtime.chores.stop()
-        runtime.log_keeper.stop()
-        views.stop()
+        for each in reversed(background):
+            each.stop()
 
 
-def _listen(redis: Redis, stopping: Event) -> None:
+def _listen(redis: Redis, queue: str, stopping: Event) -> None:
     """Do what is on the queue until Redis goes away or the process is asked to stop."""
     try:
-        NudgedWorker(redis, stopping).work(logging_level="WARNING")
+        NudgedWorker(redis, queue, stopping).work(logging_level="WARNING")
     except RedisError as error:
-        log.warning("Redis is away (%s); the clock keeps the views moving", error)
+        log.warning("Redis is away (%s); the clock keeps things moving", error)
     stopping.wait(REDIS_PAUSE_SECONDS)

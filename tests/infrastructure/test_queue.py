@@ -10,7 +10,7 @@ from redis import Redis
 from rq import Queue
 
 from infrastructure import queue, redis_link
-from infrastructure.queue import ADVANCE, QUEUE, Nudge
+from infrastructure.queue import ADVANCE, VIEWS, Nudge
 from infrastructure.redis_link import Link
 from tests.cli.process import wait_until
 from tests.servers import Valkey
@@ -25,7 +25,7 @@ def test_a_nudge_is_a_job_that_names_no_event(redis_url: str) -> None:
 
     Nudge(Link(redis))()
 
-    (job,) = Queue(QUEUE, connection=redis).jobs
+    (job,) = Queue(VIEWS, connection=redis).jobs
     assert (job.func_name, job.args, job.kwargs) == (ADVANCE, (), {})
     assert job.timeout == queue.NO_TIMEOUT
 
@@ -36,17 +36,17 @@ def test_one_nudge_that_waits_is_enough(redis_url: str) -> None:
         nudge()
         nudge()
 
-    assert Queue(QUEUE, connection=redis).count == 1
+    assert Queue(VIEWS, connection=redis).count == 1
 
 
 def test_a_nudge_follows_one_that_was_taken(redis_url: str) -> None:
     redis, nudge = connect(redis_url), Nudge(Link(connect(redis_url)))
     nudge()
-    Queue.dequeue_any([Queue(QUEUE, connection=redis)], None, connection=redis)
+    Queue.dequeue_any([Queue(VIEWS, connection=redis)], None, connection=redis)
 
     nudge()
 
-    assert Queue(QUEUE, connection=redis).count == 1
+    assert Queue(VIEWS, connection=redis).count == 1
 
 
 @pytest.mark.parametrize("strike", [Valkey.kill, Valkey.pause])
@@ -83,4 +83,4 @@ def test_after_a_while_redis_is_asked_again(
 
     nudge()
 
-    assert Queue(QUEUE, connection=connect(own_valkey.url)).count == 1
+    assert Queue(VIEWS, connection=connect(own_valkey.url)).count == 1

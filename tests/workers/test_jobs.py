@@ -13,7 +13,7 @@ from rq import Queue
 
 from commands.customers import RegisterCustomer
 from commands.kernel import Context
-from infrastructure.queue import QUEUE
+from infrastructure.queue import VIEWS
 from infrastructure.runtime import Runtime
 from tests import builders as b
 from tests.projections.views import record
@@ -39,7 +39,7 @@ def work(redis: Redis, runtime: Runtime, stopping: Event | None = None) -> None:
     """Do what is on the queue, as the worker does."""
     stopping = stopping or Event()
     jobs.use(Here(runtime.advance, runtime.nudge, stopping.is_set))
-    NudgedWorker(redis, stopping).work(burst=True, max_jobs=9, logging_level="WARNING")
+    NudgedWorker(redis, VIEWS, stopping).work(burst=True, max_jobs=9, logging_level="WARNING")
 
 
 def advancing(runtime: Runtime, how: Any) -> Runtime:
@@ -65,7 +65,7 @@ def test_a_job_with_more_to_do_comes_again(runtime: Runtime, redis: Redis) -> No
     work(redis, several)
 
     assert answers == []
-    assert Queue(QUEUE, connection=redis).count == 0
+    assert Queue(VIEWS, connection=redis).count == 0
 
 
 def test_a_job_that_is_asked_to_stop_leaves_the_rest_to_another(
@@ -84,7 +84,7 @@ def test_a_job_that_is_asked_to_stop_leaves_the_rest_to_another(
 
     work(redis, advancing(runtime, advance), stopping)
 
-    queue = Queue(QUEUE, connection=redis)
+    queue = Queue(VIEWS, connection=redis)
     assert (len(begun), queue.count) == (1, 1)
     assert runtime.queries.position() == 0
     work(redis, runtime)
@@ -103,7 +103,7 @@ def test_a_job_leaves_nothing_in_redis_for_long(
 
     doing = advancing(runtime, advance)
     runtime.nudge()
-    (job,) = Queue(QUEUE, connection=redis).jobs
+    (job,) = Queue(VIEWS, connection=redis).jobs
 
     work(redis, doing)
 

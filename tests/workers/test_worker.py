@@ -12,7 +12,7 @@ import pytest
 from rq import Queue
 
 from domain.kernel import Event
-from infrastructure.queue import QUEUE
+from infrastructure.queue import VIEWS
 from infrastructure.runtime import Runtime
 from tests import builders as b
 from tests.cli.process import Process
@@ -51,7 +51,7 @@ def test_views_move_without_a_nudge(runtime: Runtime, start: Callable[[], Proces
 def test_without_redis_views_move(
     runtime: Runtime, start: Callable[[], Process], own_valkey: Valkey
 ) -> None:
-    queue = Queue(QUEUE, connection=own_valkey.client())
+    queue = Queue(VIEWS, connection=own_valkey.client())
     with start() as worker:
         written(runtime, 1)
         worker.until(lambda: caught_up(runtime))

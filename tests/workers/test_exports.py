@@ -1,0 +1,112 @@
+"""The worker that makes exports, as a process: woken, killed, asked to stop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import update
+
+from domain.kernel import Event
+from infrastructure.exports import Export, Wanted, exports
+from infrastructure.runtime import Runtime
+from tests import builders as b
+from tests.cli.process import Process
+from tests.projections.views import record, settle
+
+ITEMS, MOVEMENTS = 30, 400
+
+
+@pytest.fixture
+def start(settings: dict[str, str], tmp_path: Path) -> Callable[[], Process]:
+    return lambda: Process("worker", "--queue", "exports", settings=settings, cwd=tmp_path)
+
+
+@pytest.fixture
+def moved(runtime: Runtime) -> Runtime:
+    """A shop with thousands of movements."""
+    received: list[Event] = [b.received()] * MOVEMENTS
+    for n in range(1, ITEMS + 1):
+        record(runtime.store, {UUID(int=n): [b.item_added(), *received]})
+    settle(runtime)
+    return runtime
+
+
+def asked(runtime: Runtime) -> UUID:
+    day = datetime.now(UTC).date()
+    wanted = Wanted(
+        kind="stock_movements", first=day.replace(year=2020, day=1), last=day, format="ndjson"
+    )
+    return runtime.exports.ask(uuid4(), "admin", wanted, None)
+
+
+def found(runtime: Runtime, id: UUID) -> Export:
+    export = runtime.exports.find(id)
+    assert export is not None
+    return export
+
+
+def is_whole(runtime: Runtime, export: Export) -> bool:
+    assert export.attempt is not None
+    data, number = b"", 0
+    while (chunk := runtime.exports.chunk(export.attempt, number)) is not None:
+        data, number = data + chunk, number + 1
+    rows = [json.loads(line) for line in data.splitlines()]
+    assert len({(row["inventory_id"], row["version"]) for row in rows}) == len(rows)
+    return (len(rows), len(data), sha256(data).digest()) == (
+        ITEMS * MOVEMENTS,
+        export.size,
+        export.sha256,
+    )
+
+
+def test_an_export_is_made_without_a_nudge(moved: Runtime, start: Callable[[], Process]) -> None:
+    id = asked(moved)
+    with start() as worker:
+        worker.until(lambda: found(moved, id).status == "finished")
+
+        assert worker.terminate() == 0
+
+    assert is_whole(moved, found(moved, id))
+
+
+def test_killed_in_the_middle_it_leaves_nothing_that_looks_whole(
+    moved: Runtime, start: Callable[[], Process]
+) -> None:
+    id = asked(moved)
+    with start() as worker:
+        worker.until(lambda: found(moved, id).rows_done > 0)
+        worker.kill()
+    struck = found(moved, id)
+    assert (struck.status, struck.size, struck.sha256) == ("running", None, None)
+    with moved.database.transaction() as connection:
+        long_ago = datetime.now(UTC) - timedelta(hours=1)
+        connection.execute(update(exports).values(seen_at=long_ago))
+
+    with start() as worker:
+        worker.until(lambda: found(moved, id).status == "finished")
+        assert worker.terminate() == 0
+
+    assert is_whole(moved, found(moved, id))
+
+
+def test_asked_to_stop_it_leaves_the_export_to_the_next(
+    moved: Runtime, start: Callable[[], Process]
+) -> None:
+    id = asked(moved)
+    with start() as worker:
+        worker.until(lambda: found(moved, id).rows_done > 0)
+        assert worker.terminate() == 0
+    assert found(moved, id).status == "queued"
+
+    with start() as worker:
+        worker.until(lambda: found(moved, id).status == "finished")
+        assert worker.terminate() == 0
+
+    assert is_whole(moved, found(moved, id))
+    assert "Traceback" not in worker.complained()
