@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from redis import Redis
 from sqlalchemy.exc import SQLAlchemyError
 
-from infrastructure.queue import QUEUE
+from infrastructure.queue import EXPORTS, VIEWS
 from infrastructure.runtime import Runtime
 from infrastructure.view_status import view_status
 from projections.generations import NoViews
@@ -73,7 +73,8 @@ def _followers(runtime: Runtime) -> Iterator[Metric]:
 
 def _queue(redis: Redis) -> Iterator[Metric]:
     depth = GaugeMetricFamily("shop_queue_depth", "Jobs that nobody has begun.", labels=["queue"])
-    depth.add_metric([QUEUE], redis.llen(f"rq:queue:{QUEUE}"))
+    for queue in (VIEWS, EXPORTS):
+        depth.add_metric([queue], redis.llen(f"rq:queue:{queue}"))
     yield depth
 
 
