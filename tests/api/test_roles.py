@@ -155,8 +155,18 @@ ROWS = {
         POST /v1/inventory/{inventory_id}/adjustments
         POST /v1/inventory/{inventory_id}/reinstate
     """,
-    "leaderboard: read": """
+    "leaderboard and reports: read": """
         GET /v1/mechanics/leaderboard
+        GET /v1/reports/daily
+        GET /v1/reports/stock-valuation
+        GET /v1/reports/mechanics
+    """,
+    "exports": """
+        GET /v1/exports
+        POST /v1/exports
+        GET /v1/exports/{export_id}
+        DELETE /v1/exports/{export_id}
+        GET /v1/exports/{export_id}/file
     """,
 }
 """The row of each operation."""
