@@ -19,6 +19,7 @@ def main() -> None:
 main.add_command(serving.serve)
 main.add_command(serving.worker)
 main.add_command(serving.migrate)
+main.add_command(serving.grants)
 main.add_command(accounts.accounts)
 main.add_command(audit.audit)
 main.add_command(demo.demo)

@@ -13,6 +13,7 @@ from cli.accounts import create
 from cli.demo import SMALL, seed
 from domain.account import Role
 from infrastructure.event_store.checks import check
+from infrastructure.grants import grants as wanted
 from infrastructure.preparing import prepare
 from infrastructure.queue import EXPORTS, VIEWS
 from infrastructure.runtime import Runtime
@@ -65,6 +66,19 @@ def migrate() -> None:
     with console.runtime() as runtime:
         prepare(runtime)
         console.out.print("the schema is up to date")
+
+
+@click.command()
+def grants() -> None:
+    """Print what `migrate` grants, for those who would rather do it by hand."""
+    settings = console.settings()
+    if settings.embedded:
+        raise console.fail("embedded mode knows no users of the database")
+    if settings.api_database_user is None or settings.worker_database_user is None:
+        raise console.fail("API_DATABASE_USER and WORKER_DATABASE_USER must name the users")
+    with console.runtime(settings) as runtime, runtime.database.reading() as connection:
+        for each in wanted(connection, settings):
+            click.echo(each)
 
 
 def _must_be_fit(runtime: Runtime) -> None:

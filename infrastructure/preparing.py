@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from infrastructure.database import Database
+from infrastructure.grants import grant
 from infrastructure.migrations import LOCK_WAIT_SECONDS, MigrationLocked, migrate
 from infrastructure.runtime import Runtime
 from infrastructure.verifying import verification
@@ -29,6 +30,7 @@ def prepare(runtime: Runtime) -> None:
     migrate(runtime.database)
     with _alone(runtime.database):
         outdated = runtime.generations.ensure()
+        _grant(runtime)
     if outdated is not None:
         rebuild(runtime, outdated)
 
@@ -36,7 +38,14 @@ def prepare(runtime: Runtime) -> None:
 def begin(runtime: Runtime, *, afresh: bool = False) -> int:
     """The generation to rebuild: what a rebuild that was killed left, unless `afresh`."""
     with _alone(runtime.database):
-        return runtime.generations.create() if afresh else runtime.generations.begin()
+        generation = runtime.generations.create() if afresh else runtime.generations.begin()
+        _grant(runtime)
+    return generation
+
+
+def _grant(runtime: Runtime) -> None:
+    with runtime.database.reading() as connection:
+        grant(connection, runtime.settings)
 
 
 def rebuild(

@@ -6,11 +6,12 @@ No message repeats a secret.
 from __future__ import annotations
 
 import os
+import re
 from base64 import b64decode
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -155,6 +156,22 @@ def database_url(value: str) -> str:
         if url.scheme == "sqlite" and not url.netloc:
             return value
     raise ValueError("expected mysql+pymysql://user:password@host:3306/database or sqlite:///file")
+
+
+class Account(NamedTuple):
+    """A user of MySQL or MariaDB, and where it may come from."""
+
+    name: str
+    host: str = "%"
+
+    def __str__(self) -> str:
+        return f"'{self.name}'@'{self.host}'"
+
+
+def account(value: str) -> Account:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}(@[A-Za-z0-9_.:%/-]{1,255})?", value):
+        raise ValueError(f"expected a name such as shop_api or shop_api@10.1.%, not {value!r}")
+    return Account(*value.split("@"))
 
 
 def redis_url(value: str) -> str:

@@ -21,7 +21,7 @@ from dotenv import dotenv_values
 from limits import RateLimitItem
 
 from infrastructure import setting_values as values
-from infrastructure.setting_values import Network
+from infrastructure.setting_values import Account, Network
 
 
 class WrongSetting(Exception):
@@ -64,6 +64,12 @@ class Settings:
         None,
         secret=True,
     )
+    api_database_user: Account | None = _setting(
+        "User of the API's DATABASE_URL, whom `migrate` grants what it needs; MySQL, MariaDB.",
+        values.account,
+        None,
+    )
+    worker_database_user: Account | None = _setting("The same for workers.", values.account, None)
     jwt_secret_key: str | None = _setting(
         "Signs access tokens, 32 characters or more; embedded mode makes one on first start.",
         values.jwt_key,

@@ -7,6 +7,7 @@ import sqlite3
 from sqlalchemy.exc import DBAPIError
 
 _DUPLICATE_KEY = 1062
+_NO_SUCH_TABLE = 1146
 _LOST_RACE = {
     1020: "record changed since the last read",
     1047: "the node is not ready (Galera)",
@@ -34,6 +35,11 @@ def is_lost_race(error: DBAPIError) -> bool:
         code = getattr(error.orig, "sqlite_errorcode", None)
         return code is not None and code & _SQLITE_PRIMARY_CODE == sqlite3.SQLITE_BUSY
     return error.connection_invalidated or _number(error) in _LOST_RACE
+
+
+def is_gone(error: DBAPIError) -> bool:
+    """The table does not exist."""
+    return _number(error) == _NO_SUCH_TABLE
 
 
 def is_away(error: DBAPIError) -> bool:
