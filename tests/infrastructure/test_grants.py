@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pymysql
@@ -16,6 +17,7 @@ from infrastructure.preparing import begin, prepare, rebuild
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.setting_values import Account
 from infrastructure.settings import Settings
+from tests.cli.process import distributed, run
 from tests.conftest import TEST_MYSQLD
 from tests.servers import MariaDB
 from tests.shop import PASSWORD, SECRETS, Shop, done
@@ -72,8 +74,8 @@ def three(server: MariaDB, redis_url: str) -> Iterator[Three]:
 @pytest.fixture
 def shop(three: Three) -> Shop:
     """Asked through the API's user; the views are moved by the worker's."""
-    moved = dict(advance=three.worker.advance, sequencer=three.worker.sequencer)
-    return Shop(replace(three.api, **moved))
+    worker = three.worker
+    return Shop(replace(three.api, advance=worker.advance, sequencer=worker.sequencer))
 
 
 def refused(runtime: Runtime, sql: str) -> int:
@@ -215,7 +217,7 @@ def test_the_shop_works_with_three_users(three: Three, shop: Shop) -> None:
     assert done(shop.get("/v1/audit/search"))["items"]
 
     email = shop.email()
-    created = {"email": email, "password": PASSWORD, "role": "advisor"}
+    created = {"email": email, "password": PASSWORD, "role": "auditor"}
     done(shop.post("/v1/accounts", json=created))
     session = done(shop.post("/v1/auth/login", json={"email": email, "password": PASSWORD}))
     renewed = {"refresh_token": session["refresh_token"]}
@@ -278,3 +280,38 @@ def test_granting_twice_is_granting_once(three: Three) -> None:
 
 def _tables(connection: Connection) -> list[str]:
     return list(connection.exec_driver_sql("SHOW TABLES").scalars())
+
+
+def test_what_is_printed_is_what_was_granted(three: Three, server: MariaDB, tmp_path: Path) -> None:
+    with three.owner.database.reading() as connection:
+        shown = connection.exec_driver_sql("SHOW GRANTS FOR %s@%s", tuple(API)).all()
+    url = server.url("three_users")
+    given = {"API_DATABASE_USER": API.name, "WORKER_DATABASE_USER": "@".join(WORKER)}
+
+    printed = run(
+        "grants", settings=distributed(url, "redis://127.0.0.1:1/0") | given, cwd=tmp_path
+    )
+
+    assert printed.returncode == 0, printed.stderr
+    server.execute(f"DROP USER {API}")
+    server.execute(f"CREATE USER {API} IDENTIFIED BY '{PASSWORDS[API]}'")
+    for line in printed.stdout.splitlines():
+        server.execute(line.replace(" ON ", " ON three_users."))
+    with three.owner.database.reading() as connection:
+        again = connection.exec_driver_sql("SHOW GRANTS FOR %s@%s", tuple(API)).all()
+    # The first line holds the password, salted anew.
+    assert set(again[1:]) == set(shown[1:])
+    assert len(again) > len(grants.RIGHTS)
+
+
+def test_only_who_names_both_users_is_told_their_grants(
+    three: Three, server: MariaDB, tmp_path: Path
+) -> None:
+    given = distributed(server.url("three_users"), "redis://127.0.0.1:1/0")
+
+    unnamed = run("grants", settings=given, cwd=tmp_path)
+    wrong = run("grants", settings=given | {"API_DATABASE_USER": "a'b"}, cwd=tmp_path)
+
+    assert (unnamed.returncode, wrong.returncode) == (1, 2)
+    assert "must name the users" in unnamed.stderr
+    assert "API_DATABASE_USER: expected a name" in wrong.stderr
