@@ -61,6 +61,8 @@ RIGHTS = {
     "refresh_tokens": Rights(ALL, "SELECT (expires_at), DELETE"),
     "consumers": Rights(ALL),
     "consumer_rewinds": Rights("SELECT, INSERT, DELETE"),
+    "exports": Rights("SELECT, INSERT, DELETE", "SELECT, UPDATE, DELETE"),
+    "export_chunks": Rights("SELECT, DELETE", "SELECT, INSERT, DELETE"),
     "view_generations": Rights(READ, "SELECT, UPDATE, DELETE"),
 }
 VIEW = Rights(READ, f"{ALL}, DROP")

@@ -44,6 +44,7 @@ def test_every_process_has_a_user_of_the_database_and_migrate_grants_to_the_othe
         url = services()[name]["environment"]["DATABASE_URL"]
         users[name] = url.removeprefix("mysql+pymysql://").partition(":")[0]
     assert len(set(users.values())) == len(OURS)
+    assert services()["exporter"]["environment"] == services()["worker"]["environment"]
     granting = services()["migrate"]["environment"]
     assert granting["API_DATABASE_USER"] == users["api"]
     assert granting["WORKER_DATABASE_USER"] == users["worker"]
