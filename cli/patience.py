@@ -67,6 +67,14 @@ class PatientWorker(ThreadWorker):
         finally:
             self._waiting.pop(get_ident(), None)
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Who stops listens no more: a connection that was taken and left alone until the last
+        request under way is answered would then be reset, and could have gone elsewhere."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
+
     def murder_pending(self) -> None:
         """Once a second, from the main loop."""
         super().murder_pending()

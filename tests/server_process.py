@@ -104,6 +104,10 @@ class Server:
         assert self._process is not None, "the server is not running"
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """SIGKILL: what a power cut or the out-of-memory killer does to the process."""
         atexit.unregister(self.kill)
@@ -122,6 +126,11 @@ class Server:
             self._process.wait(STOP_SECONDS_MAX)
         finally:
             self.kill()
+
+    def wait(self) -> int:
+        """Until it ends by itself; its exit code."""
+        assert self._process is not None, "the server is not running"
+        return self._process.wait(STOP_SECONDS_MAX)
 
     def pause(self) -> None:
         """Connections stay open and nobody answers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from base64 import b64encode
 from pathlib import Path
@@ -37,6 +38,16 @@ class Process(Server):
 
     def _command(self) -> list[str]:
         return [sys.executable, "-m", "cli", *self.arguments]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Another command with the same settings, to its end; what it said and complained of."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli", *arguments],
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

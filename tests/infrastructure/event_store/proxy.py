@@ -12,7 +12,8 @@ COMMIT = b"\x03COMMIT"
 
 
 class Proxy:
-    """Stands before a MySQL server and forwards everything, but for one COMMIT if told so.
+    """Stands before a server and forwards everything, until it is told to cut the wires. Before
+    a MySQL server it can do so in place of one COMMIT.
 
     It reads along: clients must not encrypt.
     """
@@ -21,6 +22,7 @@ class Proxy:
         self._server = ("127.0.0.1", port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
+        self._wires = set[socket.socket]()
         self._cut: Callable[[socket.socket, socket.socket, bytes], None] | None = None
         Thread(target=self._accept, daemon=True).start()
 
@@ -43,6 +45,13 @@ class Proxy:
 
         self._cut = cut
 
+    def cut(self) -> int:
+        """Close every connection, whatever is on its way; how many there were."""
+        wires = list(self._wires)
+        for wire in wires:
+            _close(wire)
+        return len(wires)
+
     def refuse(self) -> None:
         """Take no more connections; those there are stay."""
         _close(self._listener)
@@ -55,7 +64,12 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
+                try:
+                    server = socket.create_connection(self._server)
+                except OSError:  # it is away, and may come back
+                    _close(client)
+                    continue
+                self._wires.add(client)
                 Thread(target=self._requests, args=(client, server), daemon=True).start()
                 Thread(target=_pump, args=(server, client), daemon=True).start()
 
@@ -67,6 +81,7 @@ class Proxy:
                     cut(client, server, packet)
                     return
                 server.sendall(packet)
+        self._wires.discard(client)
         _close(server)
 
 

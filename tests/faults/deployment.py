@@ -1,0 +1,216 @@
+"""The service as a shop runs it: two API processes, two workers, MariaDB, Redis; and wires
+between them that can be cut. What is struck down is brought back as a supervisor would, and
+nothing else is done to it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+
+from commands.accounts import RegisterAccount
+from commands.kernel import Context
+from domain.account import Role
+from infrastructure.preparing import prepare
+from infrastructure.runtime import open_runtime
+from infrastructure.settings import Settings
+from tests.faults.judging import judge, log_of, shelves
+from tests.faults.shoppers import Shopper
+from tests.infrastructure.event_store.proxy import Proxy
+from tests.servers import MariaDB, Valkey
+from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, SECRETS, Api, Process, Worker
+
+SHOPPERS = 6
+ITEMS = 3
+WARM_ROUNDS = 3
+HEALED_ROUNDS = 3
+CEILING_SECONDS = 120
+LOGIN = {"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}
+CHECKS = (("projections", "verify"), ("events", "check"), ("audit", "check"))
+
+
+@dataclass
+class Outcome:
+    """A line of the table."""
+
+    fault: str
+    requests: int
+    failed: Counter[str]
+    lost: list[str]
+    wrong: list[str]
+    seconds_to_healthy: float
+    struck: bool
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.failed.items()))
+        return (
+            f"{self.fault:<52} {self.requests:>8} {kinds or '-':<34} {len(self.lost):>4} "
+            f"{len(self.wrong):>5} {self.seconds_to_healthy:>10.1f}"
+        )
+
+
+HEADING = (
+    f"{'fault':<52} {'requests':>8} {'failed':<34} {'lost':>4} {'wrong':>5} {'healthy in':>10}"
+)
+
+
+class Deployment:
+    def __init__(
+        self, mariadb: MariaDB, redis: Valkey, directory: Path, api: type[Api] = Api
+    ) -> None:
+        self.mariadb, self.redis = mariadb, redis
+        self.database_wire = Proxy(mariadb.port)
+        url = mariadb.create_database("faults")
+        self.direct = SECRETS | {"DATABASE_URL": url, "REDIS_URL": redis.url}
+        self.runtime = open_runtime(Settings.read(self.direct))
+        prepare(self.runtime)
+        admin = self.runtime.build(RegisterAccount, {**LOGIN, "role": Role.ADMIN})
+        self.runtime.execute(admin, Context(actor=None, role="system", correlation_id="tests"))
+        wired = url.replace(f":{mariadb.port}/", f":{self.database_wire.port}/")
+        settings = {**self.direct, "DATABASE_URL": wired}
+        self.workers = [Worker.start(directory / f"worker-{n}", **settings) for n in range(2)]
+        self.api = api.start(directory / "api", **settings, WEB_CONCURRENCY="2")
+        self.client_wire = Proxy(self.api.port)
+        self.url = f"http://127.0.0.1:{self.client_wire.port}"
+        self._seeds = 0
+        with closing(self.api.client()) as admin_client:
+            self.items = [self._item(admin_client, n) for n in range(ITEMS)]
+
+    def _item(self, client: httpx.Client, number: int) -> str:
+        body = {"part_number": f"PART-{number}", "name": "A part", "unit_price_cents": 1500}
+        made = client.post("/v1/inventory", json=body).raise_for_status().json()
+        return str(made["id"])
+
+    def processes(self) -> list[Process]:
+        return [self.api, *self.workers]
+
+    def close(self) -> None:
+        for process in self.processes():
+            process.kill()
+        self.client_wire.close()
+        self.database_wire.close()
+        self.runtime.close()
+
+    def api_processes(self) -> list[int]:
+        """Those that answer: the children of the first one."""
+        pid = self.api.pid
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def shoppers(self, count: int = SHOPPERS) -> list[Shopper]:
+        self._seeds += count
+        seeds = range(self._seeds - count, self._seeds)
+        return [Shopper(self.url, LOGIN, self.items, seed) for seed in seeds]
+
+    def suffer(self, fault: str, strike: Callable[[Deployment], None]) -> Outcome:
+        """Under load: strike, wait until all is well again, hold everything against the log."""
+        shoppers = self.shoppers()
+        for shopper in shoppers:
+            shopper.start()
+        self.go_on(shoppers, WARM_ROUNDS)
+        asked, before = _requests(shoppers), _failed(shoppers)
+        strike(self)
+        struck = time.monotonic()
+        self.until_ready()
+        healthy = self._until_all_is_well(shoppers)
+        requests, failed = _requests(shoppers) - asked, _failed(shoppers) - before
+        for shopper in shoppers:
+            shopper.stopping.set()
+        for shopper in shoppers:
+            shopper.join(CEILING_SECONDS)
+            assert not shopper.is_alive(), f"{shopper.name} hangs"
+        self.runtime.database.close()  # Its connections may be of before the strike.
+        log = log_of(self.runtime)
+        writes = [write for shopper in shoppers for write in shopper.writes]
+        verdict = judge(writes, log)
+        wrong = [*verdict.wrong, *(each for shopper in shoppers for each in shopper.wrong)]
+        wrong += self._served_otherwise(shelves(log)) + self.check()
+        return Outcome(fault, requests, failed, verdict.lost, wrong, healthy - struck, self.is_up())
+
+    def is_up(self) -> bool:
+        return all(process.is_running for process in self.processes())
+
+    def go_on(self, shoppers: list[Shopper], rounds: int) -> None:
+        goals = [shopper.rounds + rounds for shopper in shoppers]
+        until(
+            lambda: all(
+                shopper.rounds >= goal or not shopper.is_alive()
+                for shopper, goal in zip(shoppers, goals, strict=True)
+            ),
+            "the shoppers do not get on",
+        )
+
+    def until_ready(self) -> None:
+        def ready() -> bool:
+            try:
+                answer = httpx.get(f"{self.api.url}/readyz", timeout=5)
+            except httpx.TransportError:
+                return False
+            return answer.is_success and set(answer.json()["checks"].values()) == {"ok"}
+
+        until(ready, "it is not ready again")
+
+    def _until_all_is_well(self, shoppers: list[Shopper]) -> float:
+        """Since when every shopper's every request has been answered, for some rounds."""
+        while True:
+            since, failed = time.monotonic(), _failed(shoppers)
+            self.go_on(shoppers, HEALED_ROUNDS)
+            if _failed(shoppers) == failed:
+                return since
+
+    def _served_otherwise(self, shelf: Mapping[UUID, int]) -> list[str]:
+        found = []
+        with closing(self.api.client()) as client:
+            for item in self.items:
+                served = client.get(f"/v1/inventory/{item}").json()["quantity_on_hand"]
+                on_hand = {str(id): count for id, count in shelf.items()}.get(item, 0)
+                if served != on_hand:
+                    found.append(f"{item}: {served} are served, {on_hand} in the log")
+        return found
+
+    def check(self) -> list[str]:
+        """What the shop's own checks complain of, once the views are up with the log."""
+        started = [self._command(*command) for command in CHECKS]
+        complaints = []
+        for process in started:
+            said, _ = process.communicate(timeout=CEILING_SECONDS)
+            if process.returncode:
+                complaints.append(said.strip())
+        return complaints
+
+    def _command(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "cli", *arguments]
+        environment = self.api._environment() | self.direct
+        both = subprocess.STDOUT
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=both, text=True
+        )
+
+
+def until(happened: Callable[[], bool], otherwise: str) -> None:
+    deadline = time.monotonic() + CEILING_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.02)
+
+
+def _requests(shoppers: list[Shopper]) -> int:
+    return sum(shopper.requests for shopper in shoppers)
+
+
+def _failed(shoppers: list[Shopper]) -> Counter[str]:
+    return sum((Counter(shopper.failed) for shopper in shoppers), Counter[str]())
+
+
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
