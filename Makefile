@@ -11,7 +11,7 @@ APT := $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq
 LOCK := .cache/lock
 
 .NOTPARALLEL:
-.PHONY: help serve worker test torture test-servers check format lock clean \
+.PHONY: help serve worker test test-faults torture test-servers check format lock clean \
 	bench bench-store bench-read bench-audit bench-feed
 
 help: ## Print this
@@ -23,8 +23,11 @@ serve: .venv/runtime ## Run the shop on this machine, with demonstration data; p
 worker: .venv/runtime ## Run a background worker (with DATABASE_URL and REDIS_URL)
 	@$(BIN)/mechanic-shop worker
 
-test: .venv/dev test-servers ## Run every test, on SQLite, MariaDB and Valkey
-	$(BIN)/pytest -n auto
+test: .venv/dev test-servers ## Run every test but those of test-faults, on SQLite, MariaDB and Valkey
+	$(BIN)/pytest -n auto --ignore=tests/faults
+
+test-faults: .venv/dev test-servers ## Strike the running service in every place, under load; prints a table
+	$(BIN)/pytest -q tests/faults
 
 torture: .venv/dev test-servers ## Run the tests that seek longer the longer one lets them, for minutes
 	TORTURE_EVENTS=$${TORTURE_EVENTS:-50000} TORTURE_EXAMPLES=$${TORTURE_EXAMPLES:-500} \

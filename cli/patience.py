@@ -67,7 +67,7 @@ class PatientWorker(ThreadWorker):
         finally:
             self._waiting.pop(get_ident(), None)
 
-    def set_accept_enabled(self, enabled: bool) -> None:
+    def set_accept_enabled(self, enabled: bool | None) -> None:
         """Who stops listens no more: a connection that was taken and left alone until the last
         request under way is answered would then be reset, and could have gone elsewhere."""
         super().set_accept_enabled(enabled)

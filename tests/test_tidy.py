@@ -205,8 +205,12 @@ def test_the_lock_with_download_addresses_is_not_kept() -> None:
         assert b"uv.lock" not in index.read_bytes()
 
 
-def test_ci_runs_the_two_gates_and_nothing_else() -> None:
+def test_ci_runs_the_three_gates_and_nothing_else() -> None:
     run = ROOT / ".ci" / "run"
 
     assert os.access(run, os.X_OK)
-    assert run.read_text().splitlines()[-2:] == ["make check", "make test"]
+    assert run.read_text().splitlines()[-3:] == [
+        "make check",
+        "make test",
+        "make test-faults",
+    ]

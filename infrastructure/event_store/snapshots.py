@@ -6,6 +6,7 @@ import inspect
 import logging
 from functools import cache
 from hashlib import sha256
+from threading import Lock
 from typing import Any, get_type_hints
 from uuid import UUID
 
@@ -26,11 +27,17 @@ log = logging.getLogger(__name__)
 _SNAPSHOT, _EVENT = 0, 1
 
 
+_parsing = Lock()
+
+
 @cache
 def snapshot_topic(kind: type[Aggregate[Any]]) -> str:
     """Names the class as it is now, fields and code: a changed one ignores old snapshots."""
     try:
-        code = inspect.getsource(kind)
+        # It makes a syntax tree, which fails now and then (SystemError, CPython 3.11) where two
+        # threads do so at once: as the first requests of a process do.
+        with _parsing:
+            code = inspect.getsource(kind)
     except OSError:  # installed without sources
         code = ""
     hints = get_type_hints(kind, include_extras=True)
