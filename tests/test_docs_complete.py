@@ -25,7 +25,8 @@ from infrastructure.settings import Settings
 ROOT = Path(__file__).parent.parent
 MEANING = "..."
 ROW = re.compile(r"^\| `.*$", re.MULTILINE)
-LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 WORDS = (account, claim, inventory, ticket_events, vehicle)
 
 
@@ -129,7 +130,21 @@ def test_an_event_without_a_meaning_is_found() -> None:
 
 
 def dead_links(page: Path, text: str) -> list[str]:
-    return [link for link in LINK.findall(text) if not (page.parent / link).exists()]
+    """Links to files that are not there, and to headings that their page does not have."""
+    dead = []
+    for name, heading in LINK.findall(text):
+        target = page.parent / name if name else page
+        if not target.exists():
+            dead.append(name)
+        elif heading and heading not in headings(target.read_text() if name else text):
+            dead.append(f"{name}#{heading}")
+    return dead
+
+
+def headings(text: str) -> set[str]:
+    """As GitHub makes anchors of them."""
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in HEADING.findall(text))
+    return {heading.replace(" ", "-") for heading in plain}
 
 
 def pages() -> list[Path]:
@@ -140,4 +155,7 @@ def test_every_link_between_pages_leads_somewhere() -> None:
     dead = {str(page): found for page in pages() if (found := dead_links(page, page.read_text()))}
 
     assert dead == {}
-    assert dead_links(ROOT / "README.md", "[x](docs/nowhere.md)") == ["docs/nowhere.md"]
+    readme = ROOT / "README.md"
+    assert dead_links(readme, "[x](docs/nowhere.md)") == ["docs/nowhere.md"]
+    assert dead_links(readme, "[x](docs/cli.md#nowhere)") == ["docs/cli.md#nowhere"]
+    assert dead_links(readme, "# Some where\n[x](#some-where) [y](#there)") == ["#there"]
