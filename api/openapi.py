@@ -168,12 +168,14 @@ class Described:
 def _in_path(one: Operation) -> Iterator[Schema]:
     for name in one.path_params:
         id = name.endswith("_id")
-        schema = {"type": "string", "format": "uuid"} if id else PATH_TEXTS.get(name, {})
+        of_id = {"format": "uuid", "description": f"The {name[:-3].replace('_', ' ')}."}
+        schema = {"type": "string"} | (of_id if id else PATH_TEXTS.get(name, {}))
         yield {
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string"} | schema,
+            "description": schema.pop("description", ""),
+            "schema": schema,
             "example": uuid_of(name) if id else KNOWN.get(name, name),
         }
 

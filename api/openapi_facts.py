@@ -102,8 +102,10 @@ def told(one: Operation) -> str:
 def headers_given(one: Operation) -> list[str]:
     """The headers of an answer that is no problem."""
     names = ["X-Request-Id", *one.tells]
+    names += ["RateLimit-Policy", "RateLimit"] if one.budget else []
     if one.command is not None:
-        names += ["ETag", "Consistency-Token", *(["Location"] if one.creates else [])]
+        names += ["ETag", "Consistency-Token", "Preference-Applied"]
+        names += ["Location"] if one.creates else []
     elif reads(one):
         names += ["ETag", "Consistency-Token", "Feed-Position"]
         names += ["Link"] if "limit" in getattr(one.params, "__struct_fields__", ()) else []
@@ -117,7 +119,7 @@ def headers_unchanged(one: Operation) -> list[str]:
 
 def own_statuses(one: Operation) -> list[int]:
     """Failures that are told in the answer's own body: health, outside the shop's business."""
-    return [s for s in one.statuses if s >= 400] if tag(one) == SERVICE else []
+    return [s for s in one.statuses if s >= 500] if tag(one) == SERVICE else []
 
 
 def problems(one: Operation) -> dict[int, list[str]]:

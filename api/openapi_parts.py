@@ -102,9 +102,15 @@ PARAMETERS |= {
 }
 
 PATH_TEXTS: dict[str, Schema] = {
-    "slug": {"enum": sorted(KINDS)},
-    "level": {"pattern": "^(entries|[0-9]|[1-5][0-9]|6[0-3])$"},
+    "slug": {"enum": sorted(KINDS), "description": "The last part of a problem's `type`."},
+    "name": {"description": "The name of a file that the page asks for."},
+    "consumer": {"description": "Its name.", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"},
+    "level": {
+        "description": "The level of the tree, or `entries`.",
+        "pattern": "^(entries|[0-9]|[1-5][0-9]|6[0-3])$",
+    },
     "tile_path": {
+        "description": "The number of the tile in groups of three digits, and how much of it.",
         "pattern": "^(x(00[1-9]|0[1-9][0-9]|[1-9][0-9]{2})/(x[0-9]{3}/){0,3})?[0-9]{3}"
         r"(\.p/([1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?$",
     },
@@ -148,6 +154,11 @@ HEADERS: dict[str, Schema] = {
         "description": "How much of the event feed is reflected, at least.",
         "schema": {"type": "integer", "format": "int64", "minimum": 0},
         "example": 4711,
+    },
+    "Preference-Applied": {
+        "description": "What of `Prefer` was done.",
+        "schema": _text(),
+        "example": "return=representation",
     },
     "Location": {
         "description": "The URL of what was made.",
