@@ -27,7 +27,7 @@ MEDIA_TYPES = {
     "docs.js": "text/javascript; charset=utf-8",
 }
 """The files that are served, and nothing else is."""
-KEPT: dict[str, Any] = dict(statuses=(304,), asks=("IfNoneMatch",), tells=("ETag",))
+KEPT: dict[str, Any] = dict(asks=("IfNoneMatch",), tells=("ETag",))
 """What browsers keep, and ask for again with its ETag."""
 HTML = "text/html; charset=utf-8"
 CONTENT_SECURITY_POLICY = (

@@ -169,7 +169,6 @@ class Events(FeedResource):
         media_type=MEDIA_BATCH,
         media_types=(MEDIA_LINES, MEDIA_STREAM),
         of_views=False,
-        statuses=(304,),
         asks=("Accept", "PreferWaitForEvents", "LastEventId", "IfNoneMatchPage"),
         tells=("Feed-Cursor", "Link", "ETag"),
         refusals=("feed-fork", "too-many-streams"),

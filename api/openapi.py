@@ -108,7 +108,9 @@ class Described:
         make = patch_example if one.method == "PATCH" else example_of
         content = {"schema": schema, "example": make(schema, self.schemas.components)}
         media = [falcon.MEDIA_JSON, *([MERGE_PATCH] if one.method == "PATCH" else [])]
-        return {"required": True, "content": dict.fromkeys(media, content)}
+        # None at all is taken for {}.
+        needed = bool(self.schemas.components[schema["$ref"].removeprefix(REF)]["required"])
+        return {"required": needed, "content": dict.fromkeys(media, content)}
 
     def _responses(self, one: Operation) -> Schema:
         responses = {str(status): self._answer(one) for status in facts.successes(one)}

@@ -84,12 +84,13 @@ def leads_to(one: Operation, others: Sequence[Operation]) -> list[Operation]:
 
 
 def successes(one: Operation) -> list[int]:
-    return [201] if one.creates else [s for s in one.statuses if 200 <= s < 300] or [200]
+    whole = [201] if one.creates else [s for s in one.statuses if 200 <= s < 300] or [200]
+    return [*whole, 206] if "Range" in one.asks else whole
 
 
 def may_be_unchanged(one: Operation) -> bool:
     """Whether If-None-Match may spare the client the body."""
-    return reads(one) or 304 in one.statuses
+    return reads(one) or not {"IfNoneMatch", "IfNoneMatchPage"}.isdisjoint(one.asks)
 
 
 def told(one: Operation) -> str:

@@ -64,6 +64,8 @@ def test_every_status_that_may_come_is_there(one: Operation) -> None:
     assert {429, 503} <= said if shop(one) else 429 not in said
     assert ({400, 413, 415} <= said) if one.body is not None else not {400, 413} & said
     assert {409, 412} & said if one.command is not None and "{" in one.path else True
+    assert (304 in said) == ("If-None-Match" in parameters(one, "header"))
+    assert {206, 416} & said == ({206, 416} if "Range" in parameters(one, "header") else set())
     assert set(one.statuses) <= said or one.command is not None
 
 
@@ -79,7 +81,7 @@ def test_every_answer_has_its_headers(one: Operation) -> None:
             assert "Retry-After" in headers
         if status < 300:
             assert (COUNTED in headers) == bool(one.budget)
-            assert ("Location" in headers) == one.creates
+            assert ("Location" in headers) == (one.creates or "Location" in one.tells)
         if status == 304:
             assert "ETag" in headers
 

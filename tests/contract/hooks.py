@@ -27,13 +27,16 @@ UNSAYABLE = (
     re.compile(r"^Expected `int( \| null)?`, got `float`$"),
     re.compile(r"^goes without version$"),
     re.compile(r"^Expected an? (version|instant) up to "),
+    re.compile(r"^Expected a day from "),
+    re.compile(r"^Expected at most that: the log holds "),
+    re.compile(r"^Expected [a-z ,/.-]+; there is no '"),
     re.compile(r"^Expected a position, or a stream_id with a version$"),
     re.compile(r"^Expected a cursor that this service gave, beginning or latest$"),
     re.compile(r"^Expected (one|at most \d+, what) (that the feed|the log) holds$"),
 )
 """What may be wrong with what fits the schemas: an id of nothing there is, 1.0 for an integer,
-parameters that exclude or need each other or are in the wrong order, places not there yet, and
-made-up cursors in bodies."""
+parameters that exclude or need each other or are in the wrong order, places not there yet, made-up
+cursors in bodies, and names of events in texts."""
 QUERY_MAX_BYTES = LINE_MAX_BYTES - 200
 """Longer ones are answered 414 by the server, before the service sees them."""
 IF_MATCH = PARAMETERS["IfMatch"]["schema"]["pattern"]
