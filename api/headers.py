@@ -19,7 +19,10 @@ DEFAULTS = {
 """Where the answer says nothing else."""
 HSTS = "max-age=31536000"
 EXPOSED = (
+    "Accept-Ranges",
     "Consistency-Token",
+    "Content-Digest",
+    "Content-Range",
     "ETag",
     "Feed-Cursor",
     "Feed-Position",
@@ -28,6 +31,7 @@ EXPOSED = (
     "Preference-Applied",
     "RateLimit",
     "RateLimit-Policy",
+    "Repr-Digest",
     "Retry-After",
     "WWW-Authenticate",
     "X-Request-Id",

@@ -82,7 +82,8 @@ class FeedCursors:
         _, feed, position, event = _body.unpack(body)
         if feed != self.feed_id.bytes[-8:]:
             raise FeedFork("the cursor is of the feed of another shop")
-        if not compare_digest(signature, self._signature(body)) or text != text.strip("="):
+        canonical = urlsafe_b64encode(raw).rstrip(b"=").decode()
+        if not compare_digest(signature, self._signature(body)) or text != canonical:
             raise InvalidCursor
         return Cursor(position, event)
 
