@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 CONNECT_TIMEOUT_SECONDS = 3
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_WAIT_SECONDS = 5
+PATIENCE_SECONDS = 300
 POOL_WAIT_SECONDS = 5
 CONNECTION_AGE_MAX_SECONDS = 3600
 CONCATENATED_MAX = 16 << 20
@@ -59,7 +60,8 @@ class Database:
     READ COMMITTED transactions that the threads of this process share from a pool.
 
     `pool_size` is the number of threads that may talk to the database at once. Without
-    `statement_timeout_seconds` a statement may take as long as it needs (MySQL).
+    `statement_timeout_seconds` a statement may take as long as it needs, and others are waited
+    for as long as they may take.
     """
 
     def __init__(
@@ -107,8 +109,11 @@ class Database:
                 conv={**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat},
             )
         else:
+            hurried = self._statement_timeout_seconds is not None
             options["connect_args"] = dict(
-                timeout=LOCK_WAIT_SECONDS, check_same_thread=False, isolation_level=None
+                timeout=LOCK_WAIT_SECONDS if hurried else PATIENCE_SECONDS,
+                check_same_thread=False,
+                isolation_level=None,
             )
         if autocommit:
             options["isolation_level"] = "AUTOCOMMIT"

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 
 from infrastructure.database import Database
 from infrastructure.grants import grant
-from infrastructure.migrations import LOCK_WAIT_SECONDS, MigrationLocked, migrate
+from infrastructure.migrations import alone, migrate
 from infrastructure.runtime import Runtime
 from infrastructure.verifying import verification
 from projections.generations import REMEMBERED_SECONDS
 from projections.runner import REBUILD_BATCH
 
-LOCK = "make views"
 SAMPLE_STREAMS = 50
 SENTENCES_MAX = 5
 KEEP_SECONDS = 60.0
@@ -100,19 +99,10 @@ def bridge(runtime: Runtime, before: int, after: int) -> None:
 
 @contextmanager
 def _alone(database: Database) -> Iterator[None]:
-    """Two at once would both make the tables; on SQLite the transaction keeps them apart."""
-    if not database.is_mysql:
-        yield
-        return
+    """Two at once would both make the tables."""
     patient = database.patient()
-    lock = f"{LOCK} {database.url.database}"[:64]
     try:
-        with patient.reading() as connection:
-            got = connection.exec_driver_sql(
-                "SELECT GET_LOCK(%s, %s)", (lock, LOCK_WAIT_SECONDS)
-            ).scalar()
-            if got != 1:
-                raise MigrationLocked(f"another process has held '{lock}' for a long time")
+        with alone(patient, "make views"):
             yield
     finally:
         patient.close()

@@ -10,11 +10,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 
-from infrastructure.database import Database
+from infrastructure.database import PATIENCE_SECONDS, Database
 
-LOCK_WAIT_SECONDS = 300
 MYSQL_NAME_LENGTH_MAX = 64
 
 
@@ -28,7 +26,7 @@ def migrate(database: Database) -> None:
     """
     patient = database.patient()
     try:
-        with patient.transaction() as connection, _alone(patient, connection):
+        with alone(patient, "migrate"), patient.transaction() as connection:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -55,16 +53,21 @@ def _config() -> Config:
 
 
 @contextmanager
-def _alone(database: Database, connection: Connection) -> Iterator[None]:
-    """On SQLite the transaction itself keeps others out; on MySQL, where DDL ends it, a lock."""
-    if not database.is_mysql:
+def alone(patient: Database, purpose: str) -> Iterator[None]:
+    """On SQLite a transaction itself keeps others out; on MySQL, where DDL ends it, a lock does.
+
+    It is held by a connection of its own, so that it outlasts the commit of what is guarded.
+    Raises `MigrationLocked`.
+    """
+    if not patient.is_mysql:
         yield
         return
-    lock = f"migrate {database.url.database}"[:MYSQL_NAME_LENGTH_MAX]
-    got = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (lock, LOCK_WAIT_SECONDS)).scalar()
-    if got != 1:
-        raise MigrationLocked(f"another process has held '{lock}' for {LOCK_WAIT_SECONDS} s")
-    try:
-        yield
-    finally:
-        connection.exec_driver_sql("SELECT RELEASE_LOCK(%s)", (lock,)).scalar()
+    lock = f"{purpose} {patient.url.database}"[:MYSQL_NAME_LENGTH_MAX]
+    with patient.reading() as connection:
+        asked = ("SELECT GET_LOCK(%s, %s)", (lock, PATIENCE_SECONDS))
+        if connection.exec_driver_sql(*asked).scalar() != 1:
+            raise MigrationLocked(f"another process has held '{lock}' for {PATIENCE_SECONDS} s")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("SELECT RELEASE_LOCK(%s)", (lock,)).scalar()

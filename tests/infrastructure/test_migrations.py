@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, inspect
+from sqlalchemy import Connection, Engine, MetaData, event, inspect
 
-from infrastructure import consumers, credentials, migrations
+from infrastructure import consumers, credentials, database, migrations
 from infrastructure.database import Database
 from infrastructure.event_store import keyring, tables
 from infrastructure.migrations import migrate, pending_migrations
 from tests.servers import MariaDB
 
+HOLD_SECONDS = 0.5
 STORE_TABLES = {
     *tables.metadata.tables,
     *credentials.metadata.tables,
@@ -50,6 +52,26 @@ def test_an_empty_database_is_migrated_once(empty: Database) -> None:
 def test_several_processes_may_migrate_at_once(empty: Database) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: migrate(Database(empty.url)), range(4)))
+
+    assert not pending_migrations(empty)
+
+
+def test_nobody_else_begins_before_the_last_step_is_committed(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0)
+    held = Event()
+
+    def hold(_: Connection) -> None:
+        # As long as the other needs to come by, if nothing keeps it out.
+        held.wait(HOLD_SECONDS)
+
+    event.listen(Engine, "commit", hold)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: migrate(Database(empty.url)), range(2)))
+    finally:
+        event.remove(Engine, "commit", hold)
 
     assert not pending_migrations(empty)
 
