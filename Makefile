@@ -40,14 +40,19 @@ torture: .venv/dev test-servers ## Run the tests that seek longer the longer one
 	$(BIN)/pytest -n 2 tests/infrastructure/transparency/test_tampering.py
 	TORTURE_KILLS=$${TORTURE_KILLS:-100} $(BIN)/pytest -n 2 tests/examples
 
-test-servers: ## Install MariaDB for the tests where it is missing
+test-servers: ## Install MariaDB, curl and redis-cli for the tests where they are missing
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; \
-	command -v mariadbd >/dev/null || command -v mysqld >/dev/null || { \
-	if command -v apt-get >/dev/null; then \
-		$(APT) update && $(APT) install --no-install-recommends \
-			mariadb-server-core mariadb-client-core >/dev/null; \
-	elif command -v brew >/dev/null; then brew install --quiet mariadb; else false; fi; } || \
-	echo '!!! MariaDB is missing and could not be installed: its tests will not run !!!' >&2
+	have() { command -v "$$1" >/dev/null; }; \
+	lacking=; \
+	{ have mariadbd || have mysqld; } && { have mariadb || have mysql; } || \
+		lacking='mariadb-server-core mariadb-client-core'; \
+	have curl || lacking="$$lacking curl"; \
+	have redis-cli || lacking="$$lacking redis-tools"; \
+	test -z "$$lacking" || \
+	if have apt-get; then \
+		$(APT) update && $(APT) install --no-install-recommends $$lacking >/dev/null; \
+	elif have brew; then brew install --quiet mariadb redis curl; else false; fi || \
+	echo "!!! these could not be installed, their tests will not run: $$lacking !!!" >&2
 
 check: .venv/dev ## Format, lint, types, import contracts, tidiness, completeness of the docs
 	$(BIN)/ruff format --check .

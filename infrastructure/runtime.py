@@ -157,7 +157,9 @@ class Runtime:
 
 
 def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Runtime:
-    """Connects lazily: nothing is reached before the first use."""
+    """Connects lazily: nothing is reached before the first use. Embedded, DATA_DIR is made."""
+    if settings.embedded:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
     settings = settings.with_secrets()
     url = settings.database_url or f"sqlite:///{settings.data_dir / 'shop.db'}"
     metrics = Metrics()

@@ -264,10 +264,9 @@ def _together(given: Mapping[str, str]) -> list[str]:
 def embedded_secrets(data_dir: Path) -> tuple[str, bytes]:
     """The key that signs tokens and the master key, made on first use and kept in DATA_DIR.
 
-    Processes that start at once agree on one pair. Who loses `master.key` loses every name
-    and address in the store.
+    The directory is there already. Processes that start at once agree on one pair. Who loses
+    `master.key` loses every name and address in the store.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
     jwt_file, master_file = data_dir / "jwt.key", data_dir / "master.key"
     jwt_text = _kept(jwt_file, lambda: token_hex(32))
     master_text = _kept(master_file, lambda: b64encode(token_bytes(32)).decode())

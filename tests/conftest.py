@@ -13,6 +13,7 @@ import pytest
 from infrastructure.database import Database
 from tests.leaks import pytest_configure as pytest_configure
 from tests.leaks import pytest_sessionfinish as pytest_sessionfinish
+from tests.programs import MUST_BE_HERE, NOT_WALKED
 from tests.schema import Schema
 from tests.server_process import Server
 from tests.servers import MariaDB, Unavailable, Valkey
@@ -132,7 +133,7 @@ def _running(start: Callable[[], Any]) -> Iterator[Any]:
     try:
         server: Server = start()
     except Unavailable:
-        if os.environ.get("CI") in ("true", "1"):
+        if MUST_BE_HERE:
             pytest.fail(NOT_RUN)
         pytest.skip(NOT_RUN)
     yield server
@@ -148,7 +149,8 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
     """The last thing one reads, after everybody else's summaries."""
     yield
-    skipped = [r for r in terminalreporter.stats.get("skipped", ()) if NOT_RUN in str(r.longrepr)]
-    if skipped:
-        terminalreporter.write_sep("!", f"{len(skipped)} tests left out", red=True, bold=True)
-        terminalreporter.write_line(NOT_RUN, red=True, bold=True)
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    for said in (NOT_RUN, NOT_WALKED):
+        if skipped := [reason for reason in reasons if said in reason]:
+            terminalreporter.write_sep("!", f"{len(skipped)} tests left out", red=True, bold=True)
+            terminalreporter.write_line(said, red=True, bold=True)

@@ -1,13 +1,13 @@
 """docs/guide: every command is typed in, and answers with the status that the page says."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.programs import needs
 from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, Api
 
 ROOT = Path(__file__).parent.parent
@@ -15,7 +15,7 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SAID = re.compile(r"  # (\d{3})$", re.MULTILINE)
 ANSWERED = re.compile(r"^(\d{3})$", re.MULTILINE)
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="the guide asks with curl")
+pytestmark = needs("curl")
 
 
 def script(name: str) -> str:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from infrastructure.metrics import Metrics
+from tests.programs import needs
 from tests.servers import MariaDB
 from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, SECRETS, Api, Worker
 
@@ -21,7 +22,8 @@ BLOCK = re.compile(r"^```sh(?: (\w+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 METRIC = re.compile(r"\bshop_[a-z_]+")
 RESTORED = "shop_restored"
 PROGRAMS = {"mechanic-shop": "-m cli", "mysqldump": f"{ROOT}/tests/mysqldump.py"}
-LACKING = [program for program in ("curl", "mysql", "redis-cli") if not shutil.which(program)]
+MYSQL = "mysql" if shutil.which("mysql") else "mariadb"
+"""As MariaDB calls it where nothing of MySQL is installed."""
 
 
 def script(page: str, shape: str = "") -> str:
@@ -36,6 +38,8 @@ def walk(commands: str, cwd: Path, **environment: str) -> str:
         for name, runs in PROGRAMS.items()
         if name == "mechanic-shop" or shutil.which(name) is None
     )
+    if MYSQL != "mysql":
+        functions += f'mysql() {{ {MYSQL} "$@"; }}\n'
     walked = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", f"{functions}set -v\n{commands}"],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **SECRETS, **environment},
@@ -66,7 +70,7 @@ def api(settings: dict[str, str], tmp_path: Path) -> Iterator[Api]:
     worker.stop()
 
 
-@pytest.mark.skipif(bool(LACKING), reason=f"not here: {LACKING}")
+@needs("curl", "redis-cli", MYSQL)
 def test_every_command_of_the_page_does_what_it_says(
     api: Api, settings: dict[str, str], mariadb: MariaDB, tmp_path: Path
 ) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,13 +11,14 @@ from typing import Any
 
 import pytest
 
+from tests.programs import needs
 from tests.servers import MariaDB
 from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, SECRETS, Api, Worker
 
 ROOT = Path(__file__).parent.parent
 PASSWORD_PRINTED = re.compile(r"^password \(shown this once\): (\S+)$", re.MULTILINE)
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="the tour is walked with curl")
+pytestmark = needs("curl")
 
 
 def tour(url: str, password: str) -> str:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
 from tests.cli.process import ROOT
 from tests.examples.service import EMAIL, PASSWORD, Service
+from tests.programs import needs
 
 
 def snippets(url: str) -> str:
@@ -27,7 +25,7 @@ def snippets(url: str) -> str:
     return f"set -e -o pipefail\n{script.replace('python3 examples', f'{sys.executable} examples')}"
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the guide is walked with curl")
+@needs("curl")
 def test_the_guide_leads_where_it_says(service: Service) -> None:
     with closing(service.client()) as http:
         part = {"part_number": "P-1", "name": "A part", "unit_price_cents": 100}

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from infrastructure.advancing import Advance, BackgroundAdvance
+from infrastructure.preparing import prepare
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
 from tests import builders as b
@@ -172,6 +173,17 @@ def test_embedded_a_command_moves_the_views_of_its_own_process(
     wait_until(lambda: runtime.queries.position() == 1)
     runtime.close()
     assert {path.name for path in tmp_path.iterdir()} == {"shop.db"}
+
+
+@pytest.mark.parametrize("given", [SECRETS, {}], ids=["keys given", "keys made"])
+def test_an_embedded_shop_makes_its_directory(given: dict[str, Any], tmp_path: Path) -> None:
+    data_dir = tmp_path / "not" / "yet"
+
+    runtime = open_runtime(Settings(data_dir=data_dir, **given))
+    prepare(runtime)
+    runtime.close()
+
+    assert (data_dir / "shop.db").exists()
 
 
 def open_settings(directory: Path) -> Settings:

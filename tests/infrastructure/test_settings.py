@@ -236,11 +236,14 @@ def test_the_example_file_lists_every_setting_with_its_meaning_and_default() -> 
 
 def test_embedded_secrets_are_made_once_and_are_nobody_elses(tmp_path: Path) -> None:
     data_dir = tmp_path / "var"
+    other = tmp_path / "other"
+    data_dir.mkdir()
+    other.mkdir()
 
     jwt_key, master_key = embedded_secrets(data_dir)
 
     assert embedded_secrets(data_dir) == (jwt_key, master_key)
-    assert embedded_secrets(tmp_path / "other") != (jwt_key, master_key)
+    assert embedded_secrets(other) != (jwt_key, master_key)
     assert len(jwt_key) >= 32
     assert len(master_key) == 32
     assert sorted(file.name for file in data_dir.iterdir()) == ["jwt.key", "master.key"]
@@ -250,7 +253,9 @@ def test_embedded_secrets_are_made_once_and_are_nobody_elses(tmp_path: Path) -> 
 def test_processes_that_start_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as processes:
         for attempt in range(20):
-            made = processes.map(embedded_secrets, [tmp_path / str(attempt)] * 4)
+            data_dir = tmp_path / str(attempt)
+            data_dir.mkdir()
+            made = processes.map(embedded_secrets, [data_dir] * 4)
             assert len(set(made)) == 1
 
 
