@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -68,11 +69,19 @@ def from_query(given: Mapping[str, Any], type: type[S]) -> S:
 def _misread(asked: msgspec.Struct, given: Mapping[str, Any]) -> Iterator[str]:
     """msgspec takes the word "null" for nothing, so that a filter would be left out unnoticed,
     and a number for an instant."""
-    for field in msgspec.structs.fields(asked):
-        sent, value = given.get(field.encode_name), getattr(asked, field.name)
+    attributes = _attributes(type(asked))
+    for name, sent in given.items():
+        value = getattr(asked, attributes[name])
         number = isinstance(value, datetime) and ":" not in str(sent)
-        if sent is not None and (value is None or number):
-            yield field.encode_name
+        if value is None or number:
+            yield name
+
+
+@cache
+def _attributes(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """The attribute of each parameter. Looked up once: the annotations behind
+    `msgspec.structs.fields` are evaluated at every call, which costs more than a cached read."""
+    return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
 
 
 def _wrong(given: Mapping[str, Any], type: type[S], *, strict: bool) -> list[FieldError]:

@@ -133,7 +133,9 @@ class World:
     @contextmanager
     def worker(self) -> Iterator[None]:
         """One that has caught up."""
-        worker = Worker.start(self.place(), **self._settings(How(), limits=False))
+        # It says in its log that it has started.
+        settings = self._settings(How(), limits=False) | dict(LOG_LEVEL="INFO")
+        worker = Worker.start(self.place(), **settings)
         runtime = runtime_on(self.our_url)
         while runtime.queries.position() < runtime.feed.position() or runtime.feed.waiting_since():
             time.sleep(0.1)

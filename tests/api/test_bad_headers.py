@@ -64,6 +64,7 @@ def test_filters_say_what_is_wrong(shop: Shop, subtests: pytest.Subtests) -> Non
         "/v1/tickets?open=null": "/open",
         "/v1/tickets?customer_id=NULL": "/customer_id",
         "/v1/stock-levels?low=null": "/low",
+        "/v1/audit/search?from=null": "/from",
         "/v1/customers?include=voided": "/include",
         "/v1/customers?q=": "/q",
         "/v1/accounts?role=boss": "/role",
