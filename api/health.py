@@ -16,7 +16,7 @@ from api.resource import Resource
 from infrastructure import metrics
 from infrastructure.access_tokens import InvalidAccess
 from infrastructure.metric_readings import readings
-from infrastructure.view_status import ViewStatus, view_status
+from infrastructure.view_status import OTHER_RELEASE, ViewStatus, view_status
 from projections.generations import NoViews
 
 READY_SECONDS = 1.5
@@ -133,7 +133,7 @@ def _of_views(views: ViewStatus) -> str:
     if views.lag_seconds > LATE_SECONDS:
         wrong.append(f"an event has waited {views.lag_seconds:.0f} s")
     if not views.current:
-        wrong.append("built by another release")
+        wrong.append(OTHER_RELEASE)
     return ", ".join(wrong) or "ok"
 
 

@@ -22,6 +22,7 @@ from infrastructure.preparing import BuiltWrong
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings, WrongSetting
 from projections.generations import NoViews, Overtaken
+from projections.kernel import OtherFolds
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -31,6 +32,7 @@ CANNOT = (
     Unfit,
     NoViews,
     Overtaken,
+    OtherFolds,
     BuiltWrong,
     MigrationLocked,
     WrongMasterKey,

@@ -22,7 +22,7 @@ from cli import console
 from infrastructure import preparing
 from infrastructure.runtime import Runtime
 from infrastructure.verifying import verification
-from infrastructure.view_status import ViewStatus, rows_per_table, view_status
+from infrastructure.view_status import OTHER_RELEASE, ViewStatus, rows_per_table, view_status
 from projections.dead_letters import DeadLetter
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -66,7 +66,7 @@ def _lines(found: ViewStatus) -> Iterable[str]:
             f"waiting for their positions: {found.pending_events} events, "
             f"the oldest for {found.pending_seconds:.1f} s"
         )
-    yield f"folds {found.folds[:16]}" + ("" if found.current else ", not those of this release")
+    yield f"folds {found.folds[:16]}" + ("" if found.current else f", {OTHER_RELEASE}")
     yield f"dead letters: {found.dead_letters}"
     for build in found.builds:
         goes_on = "under way or killed" if build.fits else "nobody goes on with it"
@@ -80,15 +80,13 @@ def _lines(found: ViewStatus) -> Iterable[str]:
 def rebuild(afresh: bool) -> None:
     """Build the views anew beside the live ones, verify them, then switch to them."""
     with console.runtime() as runtime:
-        before = runtime.generations.live()
         generation = preparing.begin(runtime, afresh=afresh)
         with _progress() as progress:
             start = _position(runtime, generation)
             total = runtime.feed.position()
             task = progress.add_task(f"generation {generation}", total=total, completed=start)
-            preparing.rebuild(runtime, generation, lambda n: progress.advance(task, n))
+            preparing.renew(runtime, generation, lambda n: progress.advance(task, n))
         console.out.print(f"generation {generation} is live")
-        preparing.bridge(runtime, before, generation)
 
 
 def _position(runtime: Runtime, generation: int) -> int:

@@ -10,6 +10,7 @@ from threading import Event, Thread
 from infrastructure.audit_index import AuditIndex
 from infrastructure.event_store.sequencer import Sequencer
 from projections.generations import Generations
+from projections.kernel import OtherFolds
 from projections.runner import BATCH_MAX, Runner
 
 STRETCH_SECONDS = 5.0
@@ -36,6 +37,8 @@ class Advance:
     ) -> None:
         self._sequencer, self._generations, self._runner = sequencer, generations, runner
         self._audit_index = audit_index
+        self._refused: int | None = None
+        """A generation of another release; that is logged once, and nothing else stops."""
 
     def __call__(
         self,
@@ -63,8 +66,16 @@ class Advance:
     def fold(self) -> int:
         """One batch of the live views, and one of the audit index: how many events the larger
         one held, `BATCH_MAX` if there is more."""
-        folded = self._runner.step(self._generations.live())
-        return max(folded, self._audit_index.step())
+        return max(self._fold(self._generations.live()), self._audit_index.step())
+
+    def _fold(self, generation: int) -> int:
+        try:
+            return self._runner.step(generation)
+        except OtherFolds as refused:
+            if self._refused != generation:
+                self._refused = generation
+                log.error("%s", refused)
+            return 0
 
 
 class BackgroundAdvance:

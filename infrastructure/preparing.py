@@ -12,6 +12,7 @@ from infrastructure.migrations import alone, migrate
 from infrastructure.runtime import Runtime
 from infrastructure.verifying import verification
 from projections.generations import REMEMBERED_SECONDS
+from projections.kernel import OtherFolds
 from projections.runner import REBUILD_BATCH
 
 SAMPLE_STREAMS = 50
@@ -31,7 +32,7 @@ def prepare(runtime: Runtime) -> None:
         outdated = runtime.generations.ensure()
         _grant(runtime)
     if outdated is not None:
-        rebuild(runtime, outdated)
+        renew(runtime, outdated)
 
 
 def begin(runtime: Runtime, *, afresh: bool = False) -> int:
@@ -45,6 +46,21 @@ def begin(runtime: Runtime, *, afresh: bool = False) -> int:
 def _grant(runtime: Runtime) -> None:
     with runtime.database.reading() as connection:
         grant(connection, runtime.settings)
+
+
+def renew(
+    runtime: Runtime, generation: int, told: Callable[[int], object] = lambda events: None
+) -> None:
+    """Rebuild, and go on with what is served then until every worker has noticed that it is.
+
+    Workers of another release never do: theirs is the old generation.
+    """
+    rebuild(runtime, generation, told)
+    end = time.monotonic() + 1.5 * REMEMBERED_SECONDS
+    while time.monotonic() < end:
+        runtime.sequencer.step()
+        if not runtime.runner.step(generation):
+            time.sleep(PAUSE_SECONDS)
 
 
 def rebuild(
@@ -68,13 +84,21 @@ def _catch_up(runtime: Runtime, generation: int, told: Callable[[int], object]) 
     kept = time.monotonic()
     while True:
         sequenced = runtime.sequencer.step()
-        folded = runtime.runner.step(generation, REBUILD_BATCH)
+        folded = _fold(runtime, generation)
         if not sequenced and not folded:
             return
         told(folded)
         if time.monotonic() - kept > KEEP_SECONDS:
             runtime.generations.keep(generation)
             kept = time.monotonic()
+
+
+def _fold(runtime: Runtime, generation: int) -> int:
+    try:
+        return runtime.runner.step(generation, REBUILD_BATCH)
+    except OtherFolds:
+        runtime.generations.check(generation)  # Somebody else may just have discarded it.
+        raise
 
 
 def _verify(runtime: Runtime, generation: int) -> None:
@@ -85,16 +109,6 @@ def _verify(runtime: Runtime, generation: int) -> None:
         runtime.generations.discard(generation)
         said = "\n".join(wrong[:SENTENCES_MAX])
         raise BuiltWrong(f"generation {generation} is not served, {len(wrong)} faults:\n{said}")
-
-
-def bridge(runtime: Runtime, before: int, after: int) -> None:
-    """Move both generations until every process has noticed which one is served, so that those
-    who read the one and those who write the other do not wait for each other."""
-    end = time.monotonic() + 1.5 * REMEMBERED_SECONDS
-    while time.monotonic() < end:
-        runtime.sequencer.step()
-        if not runtime.runner.step(before) + runtime.runner.step(after):
-            time.sleep(PAUSE_SECONDS)
 
 
 @contextmanager

@@ -19,6 +19,12 @@ PENDING_MAX = 10_000
 """Commits that wait for their positions are counted up to here; then nobody sequences."""
 
 
+OTHER_RELEASE = (
+    "built by another release, which alone writes them: run `mechanic-shop migrate` of this one "
+    "if it is newer, else stop its processes"
+)
+
+
 class Build(msgspec.Struct, frozen=True):
     """A generation that is not served (yet). `fits`: a rebuild would go on with it."""
 

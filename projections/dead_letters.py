@@ -15,10 +15,10 @@ from domain.kernel import BrokenHistory
 from projections import kernel
 from projections.cache import Cache, Entry, nothing
 from projections.difference import Difference, Keyed, keyed
-from projections.kernel import Connections, StreamEntry, Streams, decoded
+from projections.kernel import Connections, OtherFolds, StreamEntry, Streams, decoded
 from projections.runner import body_key
 from projections.tables import generations, tables
-from projections.views import FOLDS, TABLE_OF
+from projections.views import FOLDS, TABLE_OF, fingerprint
 
 PAGE = 500
 ERROR_MAX = 4000
@@ -71,7 +71,7 @@ class DeadLetters:
         """Fold what waits in that stream. Why it is parked still; `None` once it is healed.
 
         What can be shown by now is shown, also if a later event cannot. Raises `LookupError`
-        if the stream is not parked.
+        if the stream is not parked, `OtherFolds` if these folds did not build the views.
         """
         try:
             with self._connections.transaction() as connection:
@@ -83,7 +83,9 @@ class DeadLetters:
         known = tables(generation)
         # The lock keeps runners out: the stream's events up to the checkpoint are ours.
         row = connection.execute(_checkpoint(generation).with_for_update()).one_or_none()
-        position, live = row or (0, False)
+        position, live, folds = row or (0, False, fingerprint())
+        if folds != fingerprint():
+            raise OtherFolds(generation)
         of = known["dead_letters"].c.stream_id == stream_id
         letter = connection.execute(select(known["dead_letters"]).where(of)).one_or_none()
         if letter is None:
@@ -177,5 +179,5 @@ class _Attempt:
 
 
 def _checkpoint(generation: int) -> Any:
-    columns = (generations.c.position, generations.c.live)
+    columns = (generations.c.position, generations.c.live, generations.c.folds)
     return select(*columns).where(generations.c.generation == generation)

@@ -75,6 +75,10 @@ class Generations:
             self._known = known = now, found.generation
         return known[1]
 
+    def forget(self) -> None:
+        """Another generation may be served by now."""
+        self._known = None
+
     def _find(self, connection: Connection) -> Live | None:
         columns = (generations.c.generation, generations.c.position, generations.c.folds)
         row = connection.execute(select(*columns).where(generations.c.live)).one_or_none()
@@ -163,7 +167,7 @@ class Generations:
             connection.execute(
                 update(generations).values(live=generations.c.generation == generation)
             )
-        self._known = None
+        self.forget()
         return True
 
     def check(self, generation: int) -> None:

@@ -5,37 +5,28 @@ The folds are those of the live views, so a version reads byte for byte as it wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.exc import DBAPIError
 
 from domain.kernel import Recorded
 from projections.cache import Entry
+from projections.erased import erasure
 from projections.generations import Generations
-from projections.kernel import Connections, Fold
-from projections.tables import tables
-from projections.views import FOLDS
+from projections.kernel import CHUNK, Connections, Events, Fold, tag
+from projections.tables import generations, tables
+from projections.views import FOLDS, fingerprint
 
-CHUNK = 1_000
-"""Events in memory at once."""
 MOVING = ("version", "updated_at")
 """What every event changes: the entry itself says it."""
 LINES = ("parts", "labor")
 """Fields that are lists of lines, compared line by line."""
-
-
-class Events(Protocol):
-    """Where streams are read from."""
-
-    def events(
-        self, id: UUID, *, gt: int = 0, lte: int | None = None, limit: int | None = None
-    ) -> Sequence[Recorded[Any]]:
-        """Events of one stream in order: versions above `gt`, up to and including `lte`, at
-        most `limit`."""
 
 
 class Change(msgspec.Struct):
@@ -75,6 +66,13 @@ class Page(NamedTuple):
     more: bool
 
 
+class Known(NamedTuple):
+    """A state that was stored after that version; none after none."""
+
+    version: int
+    state: Any
+
+
 class Past:
     """Streams as they were. Memory is bounded by CHUNK events, whatever the length."""
 
@@ -84,20 +82,42 @@ class Past:
     def at(
         self, kind: str, id: UUID, *, version: int | None = None, moment: datetime | None = None
     ) -> Entry | None:
-        """The resource after that version, as recorded at that moment, or as it is now; `None`
-        if there was none of its kind. A version beyond the last gives the last."""
+        """The resource after that version, as recorded at that moment; `None` if there was none
+        of its kind. A version beyond the last gives the last."""
         fold = FOLDS[kind]
-        kept, state = self._kept(fold, id, version, moment)
-        for recorded in self._after(id, kept, version):
-            if moment is not None and recorded.recorded_at > moment:
-                break
-            if not _belongs(recorded, fold):
-                return None
-            state = fold.evolve(state, recorded)
-        if state is None:
-            return None
-        _, row = next(fold.rows(state))
-        return Entry(0, row["version"], row["owner_id"], row["body"])
+        return self._folded(fold, id, self._kept(fold, id, version, moment), version, moment)
+
+    def now(self, kind: str, id: UUID) -> tuple[Entry | None, int]:
+        """The resource as it is, whatever the views show by now, and how much of the feed it
+        reflects at least. Folded on from what the views know, where these folds made it."""
+        fold, known = FOLDS[kind], Known(0, None)
+        with self._connections.reading() as connection:
+            row = connection.execute(_stream(self._generations.live()), dict(id=id)).one()
+        if row.kind == kind and row.folds == fingerprint():
+            known = _known(fold, row)
+        return self._folded(fold, id, known, None, None), row.position
+
+    def _folded(
+        self, fold: Fold[Any], id: UUID, known: Known, version: int | None, moment: datetime | None
+    ) -> Entry | None:
+        try:
+            state = known.state
+            for recorded in self._after(id, known.version, version):
+                if moment is not None and recorded.recorded_at > moment:
+                    break
+                if not _belongs(recorded, fold):
+                    return None
+                state = fold.evolve(state, recorded)
+            return _shown(fold, state)
+        except DBAPIError:
+            raise
+        except Exception:
+            if fold.erasure is None:
+                raise
+            erased, state = erasure(fold, self._events, id, version, moment)
+            if not erased:
+                raise
+            return _shown(fold, state)
 
     def page(self, kind: str, id: UUID, after: int, limit: int) -> Page | None:
         """The events that follow version `after`, with what each changed in the resource;
@@ -130,10 +150,10 @@ class Past:
 
     def _kept(
         self, fold: Fold[Any], id: UUID, version: int | None, moment: datetime | None
-    ) -> tuple[int, Any]:
-        """The last state of a long stream that was kept by then, and its version."""
+    ) -> Known:
+        """The last state of a long stream that was kept by then."""
         if not fold.keeps_states or version == 0:
-            return 0, None
+            return Known(0, None)
         table = tables(self._generations.live())["kept_states"]
         query = select(table.c.version, table.c.state).where(table.c.id == id)
         if version is not None:
@@ -143,12 +163,32 @@ class Past:
         with self._connections.reading() as connection:
             latest = query.order_by(table.c.version.desc()).limit(1)
             row = connection.execute(latest).one_or_none()
-        if row is None:
-            return 0, None
-        try:
-            return row.version, msgspec.json.decode(row.state, type=fold.state)
-        except msgspec.MsgspecError:  # of views that another release builds at this moment
-            return 0, None
+        return Known(0, None) if row is None else _known(fold, row)
+
+
+def _shown(fold: Fold[Any], state: Any) -> Entry | None:
+    if state is None:
+        return None
+    _, row = next(fold.rows(state))
+    return Entry(0, row["version"], row["owner_id"], row["body"])
+
+
+def _known(fold: Fold[Any], row: Any) -> Known:
+    try:
+        return Known(row.version, msgspec.json.decode(row.state, type=fold.state))
+    except msgspec.MsgspecError:  # of views that another release builds at this moment
+        return Known(0, None)
+
+
+@cache
+def _stream(generation: int) -> Select[Any]:
+    """What the views know of a stream, and how far they have come, of one snapshot."""
+    table = tables(generation)["streams"]
+    columns = (table.c.kind, table.c.version, table.c.state)
+    joined = generations.outerjoin(table, table.c.id == bindparam("id"))
+    of = generations.c.generation == generation
+    position = (generations.c.position, generations.c.folds)
+    return select(*columns, *position).select_from(joined).where(of)
 
 
 def facts(body: bytes) -> dict[str, Any]:
@@ -169,10 +209,6 @@ def changes(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Change]:
         for name in before | after
         if before.get(name) != after.get(name)
     }
-
-
-def tag(recorded: Recorded[Any]) -> str:
-    return str(recorded.event.__struct_config__.tag)
 
 
 def _belongs(recorded: Recorded[Any], fold: Fold[Any]) -> bool:

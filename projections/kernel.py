@@ -24,6 +24,8 @@ Row = tuple[str, dict[str, Any]]
 """A table's name, and all of a row's columns."""
 
 KEPT_EVERY = 1_000
+CHUNK = 1_000
+"""Events of one stream in memory at once."""
 
 S = TypeVar("S")
 
@@ -99,6 +101,23 @@ def changed(view: V | None, recorded: Recorded[Any], **changes: Any) -> V:
     )
 
 
+class OtherFolds(Exception):
+    """The generation is built by folds that are not those of this release: not to be written."""
+
+    def __init__(self, generation: int) -> None:
+        super().__init__(
+            f"generation {generation} of the views is built by the folds of another release; this "
+            "one does not write there. If this release is the newer one, run `mechanic-shop "
+            "migrate`, which builds its own; if not, stop this process"
+        )
+
+
+class Unreadable(Exception):
+    """A stored event whose bytes make no event; `topic` is what it is stored under."""
+
+    topic: str
+
+
 class Connections(Protocol):
     """How the read side reaches its database."""
 
@@ -133,6 +152,16 @@ class Feed(Protocol[E]):
 
     def decode(self, entries: Sequence[E]) -> list[Recorded[Any]]:
         """The events of the entries. Raises for the first one that cannot be read."""
+
+
+class Events(Protocol):
+    """Where streams are read from."""
+
+    def events(
+        self, id: UUID, *, gt: int = 0, lte: int | None = None, limit: int | None = None
+    ) -> Sequence[Recorded[Any]]:
+        """Events of one stream in order: versions above `gt`, up to and including `lte`, at
+        most `limit`."""
 
 
 class StreamEntry(Protocol):
@@ -174,3 +203,7 @@ def decoded(
         raise
     except Exception as error:
         return [error] if len(entries) == 1 else [decoded(source, [e])[0] for e in entries]
+
+
+def tag(recorded: Recorded[Any]) -> str:
+    return str(recorded.event.__struct_config__.tag)

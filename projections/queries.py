@@ -20,8 +20,8 @@ from sqlalchemy import Select, bindparam, select
 from projections import leaderboard
 from projections.cache import Cache, Entry, Looked
 from projections.generations import Generations
-from projections.history import Events, Past
-from projections.kernel import Connections
+from projections.history import Past
+from projections.kernel import Connections, Events
 from projections.listing import Listing
 from projections.runner import body_key
 from projections.tables import generations, tables
@@ -138,8 +138,11 @@ class Queries:
     ) -> Served | None:
         """The resource from its own events, whatever the views show: now, after a version, or
         as recorded at a moment."""
-        position = self.position()  # First, so that the events reach at least as far.
-        entry = self.past.at(kind, id, version=version, moment=moment)
+        if version is None and moment is None:
+            entry, position = self.past.now(kind, id)
+        else:
+            position = self.position()  # First, so that the events reach at least as far.
+            entry = self.past.at(kind, id, version=version, moment=moment)
         if entry is None:
             return None
         live = self._generations.live()
@@ -158,7 +161,7 @@ class Queries:
         Raises `ProjectionBehind`, at once when too many are waiting already.
         """
         reached = reached or self.position
-        waiting = False
+        waiting, looked = False, False
         deadline = time.monotonic() + seconds
         needed, unplaced = token.position, dict(token.versions)
         try:
@@ -170,6 +173,11 @@ class Queries:
                     del unplaced[id]
                 if not unplaced and needed <= reached():
                     return needed
+                if not looked:
+                    # Before it waits, for what may be served no more.
+                    looked = True
+                    self._generations.forget()
+                    continue
                 waiting = waiting or self._places.acquire(blocking=False)
                 if not waiting or time.monotonic() >= deadline:
                     raise ProjectionBehind

@@ -20,9 +20,9 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from domain.kernel import BrokenHistory, Recorded
 from projections.cache import Cache, Entry, nothing
 from projections.difference import Difference, Keyed, keyed
-from projections.kernel import Connections, Feed, FeedEntry, Fold, Row, decoded
+from projections.kernel import Connections, Feed, FeedEntry, Fold, OtherFolds, Row, decoded
 from projections.tables import generations, tables
-from projections.views import FOLDS, TABLE_OF
+from projections.views import FOLDS, TABLE_OF, fingerprint
 
 BATCH_MAX = 500
 REBUILD_BATCH = 2000
@@ -75,7 +75,7 @@ class Runner:
         """Fold one batch; return how many events it held, fewer than `limit` at the end.
 
         What cannot be shown at all is sought by halves, so that it parks one stream and holds
-        up no other.
+        up no other. Raises `OtherFolds`.
         """
         try:
             return self._step(generation, limit)
@@ -90,6 +90,8 @@ class Runner:
             row = connection.execute(_lock(generation)).one_or_none()
             if row is None:
                 return 0
+            if row.folds != fingerprint():
+                raise OtherFolds(generation)
             before, batch = row.position, self._feed.read(row.position, limit)
             streams: dict[UUID, Stream] = {}
             if batch:
@@ -233,7 +235,7 @@ def _entry(stream: Stream, position: int) -> Entry:
 def _lock(generation: int) -> Any:
     """The lock keeps a second runner from folding the same batch."""
     return (
-        select(generations.c.position, generations.c.live)
+        select(generations.c.position, generations.c.live, generations.c.folds)
         .where(generations.c.generation == generation)
         .with_for_update()
     )

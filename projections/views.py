@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -86,11 +87,17 @@ FOLD_RELEASE = 1
 
 
 def fingerprint() -> str:
-    """What the live generation must have been built with, else it is rebuilt."""
+    """Which folds these are: the live generation must have been built by them, else it is
+    rebuilt, and nobody else's are written into it."""
+    return _fingerprint(FOLD_RELEASE)
+
+
+@cache
+def _fingerprint(release: int) -> str:
     shapes = [
         [name, [(str(column.name), str(column.type)) for column in table.columns]]
         for name, table in sorted(tables(0).items())
     ]
     states = [msgspec.json.schema(fold.state) for fold in FOLDS.values()]
-    digest = hashlib.sha256(msgspec.json.encode([FOLD_RELEASE, shapes, states], order="sorted"))
+    digest = hashlib.sha256(msgspec.json.encode([release, shapes, states], order="sorted"))
     return digest.hexdigest()

@@ -28,6 +28,7 @@ from infrastructure.event_store.sealing import (
     unseal,
 )
 from infrastructure.event_store.upcasters import UPCASTERS, Upcasters
+from projections.kernel import Unreadable
 
 _encode = msgspec.json.Encoder().encode
 
@@ -45,7 +46,7 @@ class Stored(Protocol):
     def state(self) -> bytes: ...
 
 
-class UndecodableEvent(Exception):
+class UndecodableEvent(Unreadable):
     """Stored bytes that make no event; the log goes on, this stream cannot."""
 
     def __init__(self, stored: Stored, why: object) -> None:

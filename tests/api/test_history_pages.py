@@ -10,8 +10,7 @@ import pytest
 
 from domain.account import Role
 from infrastructure.event_store.store import EventStore
-from projections.history import CHUNK
-from projections.kernel import KEPT_EVERY
+from projections.kernel import CHUNK, KEPT_EVERY
 from tests import builders as b
 from tests.api.answers import is_problem, items
 from tests.api.past import flat

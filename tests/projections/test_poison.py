@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
@@ -14,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from domain.customer import CustomerErased
 from domain.kernel import Recorded
 from infrastructure.event_store.keyring import subject_keys
+from infrastructure.event_store.mapper import UndecodableEvent
 from infrastructure.event_store.tables import events
 from infrastructure.preparing import rebuild
 from infrastructure.runtime import Runtime
@@ -230,6 +232,53 @@ def test_an_erasure_takes_the_person_away_though_the_stream_is_parked(
     shown = contents(runtime.database)
     assert [row["id"] for row in shown["customers"]] == [b.OTHER_CUSTOMER_ID]
     assert [row["id"] for row in shown["streams"]] == [b.OTHER_CUSTOMER_ID]
+
+
+@pytest.mark.parametrize(("poison", "shown_version"), [(2, 3), (3, 2)])
+def test_whoever_is_erased_while_parked_reads_as_erased(
+    runtime: Runtime, poison: int, shown_version: int
+) -> None:
+    _registered_and_read(runtime)
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed(phone="+1 555 1"), ERASED]})
+    runtime.keyring.forget(b.CUSTOMER_ID)
+    _damage(runtime, b.CUSTOMER_ID, poison)
+
+    def read() -> Any:
+        served = runtime.queries.at("customer", b.CUSTOMER_ID)
+        assert served is not None
+        assert served == runtime.queries.at("customer", b.CUSTOMER_ID, version=3)
+        return msgspec.json.decode(served.body)
+
+    before = read()
+    settle(runtime)
+    assert parked(runtime) == {b.CUSTOMER_ID: poison}
+    served = runtime.queries.get("customer", b.CUSTOMER_ID, NOTHING_SEEN)
+
+    assert served is not None
+    assert msgspec.json.decode(served.body) == before == read()
+    assert [before[name] for name in ("name", "email", "phone", "address")] == [None] * 4
+    assert before["version"] == shown_version
+    assert before["erased"] is (poison == 2), "as far as it can be shown"
+
+
+def test_whoever_is_erased_and_could_never_be_shown_is_not_there(runtime: Runtime) -> None:
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_registered(), ERASED]})
+    runtime.keyring.forget(b.CUSTOMER_ID)
+    _damage(runtime, b.CUSTOMER_ID, 1)
+    settle(runtime)
+
+    assert parked(runtime) == {b.CUSTOMER_ID: 1}
+    assert runtime.queries.get("customer", b.CUSTOMER_ID, NOTHING_SEEN) is None
+
+
+def test_before_the_erasure_nothing_is_read_as_erased(runtime: Runtime) -> None:
+    _registered_and_read(runtime)
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed(), b.customer_changed(), ERASED]})
+    _damage(runtime, b.CUSTOMER_ID, 2)
+
+    with pytest.raises(UndecodableEvent):
+        runtime.queries.at("customer", b.CUSTOMER_ID, version=3)
+    assert runtime.queries.at("customer", b.CUSTOMER_ID, version=4) is not None
 
 
 def test_an_erasure_long_after_the_poison_takes_the_person_away(runtime: Runtime) -> None:

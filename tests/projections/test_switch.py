@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
@@ -14,13 +16,17 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from infrastructure.preparing import BuiltWrong, begin, bridge, rebuild
+from infrastructure.preparing import BuiltWrong, begin, prepare, rebuild, renew
 from infrastructure.runtime import Runtime, open_runtime
+from infrastructure.settings import Settings
+from infrastructure.verifying import verification
+from projections import views
 from projections.generations import Overtaken
 from projections.listing import Listing
 from projections.tables import generations
 from projections.tokens import NOTHING_SEEN
 from tests import builders as b
+from tests.projections.killing import processes
 from tests.projections.random_history import written
 from tests.projections.views import contents, record, settle
 
@@ -42,25 +48,59 @@ def test_readers_notice_nothing_of_a_switch(runtime: Runtime, shops: list[Runtim
     for id in ids:
         record(runtime.store, {id: [b.customer_registered()]})
     settle(runtime)
-    done = Event()
-
-    with ThreadPoolExecutor(READERS + 2) as pool:
-        work = [pool.submit(_read, shops[n % 2], ids, n, done) for n in range(READERS)]
-        work.append(pool.submit(_write, runtime, ids, done))
-        work.append(pool.submit(_advance, shops[0], done))
-        try:
-            for _ in range(REBUILDS):
-                before = runtime.generations.live()
-                bridge(runtime, before, rebuild(runtime, begin(runtime)))
-        finally:
-            done.set()
-        reads = [one.result() for one in work]
+    with _busy(runtime, shops, ids) as reads:
+        for _ in range(REBUILDS):
+            renew(runtime, begin(runtime))
 
     assert min(reads) > 1
     assert runtime.generations.live() == 1 + REBUILDS
     settle(runtime)
     live = contents(runtime.database, runtime.generations.live())
     assert contents(runtime.database, rebuild(runtime, begin(runtime))) == live
+
+
+def test_readers_notice_nothing_of_the_migration_to_a_new_release(
+    runtime: Runtime, shops: list[Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [UUID(int=n) for n in range(1, 9)]
+    for id in ids:
+        record(runtime.store, {id: [b.customer_registered()]})
+    settle(runtime)
+
+    with _busy(runtime, shops, ids) as reads:
+        migration = processes.Process(target=_migrate, args=(runtime.settings,), daemon=True)
+        migration.start()
+        migration.join()
+        # The old worker writes nothing any more; from here on it is a new one.
+        monkeypatch.setattr(views, "FOLD_RELEASE", views.FOLD_RELEASE + 1)
+        time.sleep(1)
+
+    assert migration.exitcode == 0
+    assert min(reads) > 1
+    assert runtime.generations.live() == 2
+    settle(runtime)
+    with verification(runtime, 2) as (found, _):
+        assert list(found.everything()) == []
+
+
+def _migrate(settings: Settings) -> None:
+    views.FOLD_RELEASE += 1
+    prepare(open_runtime(settings))
+
+
+@contextmanager
+def _busy(runtime: Runtime, shops: list[Runtime], ids: list[UUID]) -> Iterator[list[int]]:
+    """Fifty readers, a writer and a worker; at the end, how often each came round."""
+    done, turns = Event(), list[int]()
+    with ThreadPoolExecutor(READERS + 2) as pool:
+        work = [pool.submit(_read, shops[n % 2], ids, n, done) for n in range(READERS)]
+        work.append(pool.submit(_write, runtime, ids, done))
+        work.append(pool.submit(_advance, shops[0], done))
+        try:
+            yield turns
+        finally:
+            done.set()
+        turns += [one.result() for one in work]
 
 
 def _read(shop: Runtime, ids: list[UUID], seed: int, done: Event) -> int:
@@ -99,6 +139,43 @@ def _advance(shop: Runtime, done: Event) -> int:
         shop.advance(seconds=0)
         steps += 1
     return steps
+
+
+def test_until_workers_notice_whoever_switched_moves_what_is_served(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_registered()]})
+    settle(runtime)
+    switch = runtime.generations.switch
+
+    def switch_and_go_on(generation: int) -> bool:
+        switched = switch(generation)
+        record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed(name="After")]})
+        return switched
+
+    monkeypatch.setattr(runtime.generations, "switch", switch_and_go_on)
+    renew(runtime, begin(runtime))
+
+    assert contents(runtime.database, 2)["customers"][0]["version"] == 2
+    assert contents(runtime.database, 1)["customers"][0]["version"] == 1
+
+
+def test_nobody_waits_for_views_that_are_served_no_more(
+    runtime: Runtime, shops: list[Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.generations.REMEMBERED_SECONDS", 1e9)
+    reader, worker = shops
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_registered()]})
+    settle(worker)
+    assert reader.generations.live() == 1
+    rebuild(worker, begin(worker))
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed(name="After")]})
+    settle(worker)
+
+    token = NOTHING_SEEN.seen(0, b.CUSTOMER_ID, 2)
+
+    assert reader.queries.wait_for(token, 0) == 2
+    assert reader.generations.live() == 2
 
 
 def test_the_older_of_two_rebuilds_never_takes_the_switch_back(runtime: Runtime) -> None:
