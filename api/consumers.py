@@ -12,7 +12,6 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from api.cloud_events import MEDIA_BATCH, CloudEvent
 from api.events import LIMIT, FeedResource, Limit, Span
 from api.feed_reading import FROM_BEGINNING, READERS, CursorText, cursor_of, view_of
 from api.gate import NoSuchThing, Nothing
@@ -21,6 +20,7 @@ from api.validation import FieldError, InvalidFields
 from domain.account import Role
 from domain.kernel import Taken
 from infrastructure import consumers as stored
+from infrastructure.cloud_events import MEDIA_BATCH, CloudEvent
 from infrastructure.consumers import CursorMoved, Filter, Lag, NameTaken, Rewind
 from infrastructure.feed_cursors import Cursor
 

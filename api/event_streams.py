@@ -15,9 +15,9 @@ import falcon
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.cloud_events import CloudEvents
 from api.feed_reading import View, access_token
 from infrastructure.access_tokens import InvalidAccess
+from infrastructure.cloud_events import CloudEvents
 from infrastructure.feed_cursors import Cursor, FeedFork
 from infrastructure.feed_pages import FeedRow
 from infrastructure.runtime import Runtime

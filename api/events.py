@@ -14,8 +14,6 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from api.cloud_events import MEDIA_BATCH, MEDIA_LINES, MEDIA_STREAM, CloudEvent, CloudEvents
-from api.cloud_events import PERSONAL as PERSONAL_TYPES
 from api.event_streams import Follower, Held, hold, lines
 from api.feed_reading import (
     FROM_BEGINNING,
@@ -29,6 +27,14 @@ from api.feed_reading import (
 )
 from api.operation import operation
 from api.resource import Resource
+from infrastructure.cloud_events import (
+    MEDIA_BATCH,
+    MEDIA_LINES,
+    MEDIA_STREAM,
+    CloudEvent,
+    CloudEvents,
+)
+from infrastructure.cloud_events import PERSONAL as PERSONAL_TYPES
 from infrastructure.feed_cursors import Cursor, FeedFork, InvalidCursor
 from infrastructure.feed_pages import Page
 

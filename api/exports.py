@@ -12,7 +12,6 @@ from uuid import UUID
 import falcon
 import msgspec
 
-from api.cloud_events import MEDIA_LINES
 from api.event_streams import Held, hold
 from api.feed_reading import READERS
 from api.gate import NoSuchThing, Nothing
@@ -21,6 +20,7 @@ from api.periods import Period, check
 from api.resource import Resource
 from domain.account import Role
 from domain.kernel import Refused
+from infrastructure.cloud_events import MEDIA_LINES
 from infrastructure.exports import CHUNK_BYTES, FINISHED, Export, Wanted
 from infrastructure.runtime import Runtime
 from projections.spreadsheet import MEDIA_CSV

@@ -8,11 +8,11 @@ from typing import Annotated, NamedTuple
 import falcon
 from msgspec import Meta
 
-from api.cloud_events import RETIRED, TAGS
 from api.gate import Forbidden
 from api.operation import any_of
 from api.validation import FieldError, InvalidFields
 from domain.account import Role
+from infrastructure.cloud_events import RETIRED, TAGS
 from infrastructure.feed_cursors import BEGINNING, Cursor, InvalidCursor
 from infrastructure.runtime import Runtime
 

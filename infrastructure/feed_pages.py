@@ -11,12 +11,14 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from eventsourcing.persistence import StoredEvent
 from sqlalchemy import Connection
 
 from domain.kernel import Recorded
 from infrastructure.database import Database
 from infrastructure.event_store.mapper import EventMapper, UndecodableEvent
+from infrastructure.event_store.packing import packed, unpacked
 from infrastructure.feed_cursors import BEGINNING, Cursor, FeedFork, event_digest
 
 log = logging.getLogger(__name__)
@@ -58,11 +60,8 @@ class FeedPages:
     def __init__(self, database: Database, mapper: EventMapper) -> None:
         self._database, self._mapper = database, mapper
         self._mark = "%s" if database.is_mysql else "?"
-        self._join = "STRAIGHT_JOIN" if database.is_mysql else "CROSS JOIN"
-        select = _SELECT.format(join=self._join)
-        self._all = select + _ALL.format(mark=self._mark)
-        self._some = select + _SOME.format(mark=self._mark)
-        self._one = select + f" WHERE f.position = {self._mark}"
+        join = "STRAIGHT_JOIN" if database.is_mysql else "CROSS JOIN"
+        self._select = _SELECT.format(join=join)
 
     def head(self) -> Cursor:
         """Of somebody who has read everything there is."""
@@ -98,23 +97,20 @@ class FeedPages:
             head = self._last(connection)
             end = head if until is None else min(head, until)
             bound = max(after.position, min(end, after.position + SCAN_MAX))
-            arguments: list[object] = [after.position, bound]
-            statement = self._all
-            if topics is not None:
-                marks = ", ".join([self._mark] * len(topics)) or "NULL"
-                statement = self._some.format(topics=marks)
-                arguments += [after.position, bound, *topics]
-            # The row of the cursor, and one more than asked for.
-            rows = self._rows(connection, statement, [*arguments, limit + 2])
-        if after.position:
-            _same(after, rows.pop(0) if rows else None)
-        if len(rows) > limit:
-            del rows[limit:]
-            return Page(rows, rows[-1].cursor, more=True, settled=True)
-        last = rows[-1].cursor if rows else after
-        if topics is not None and rows and rows[-1].topic not in topics:
-            rows.pop()
-        return Page(rows, last, more=bound < end, settled=bound < head or bound == until)
+            rows, reached, span = list[FeedRow](), after, limit + 1
+            while True:
+                # A filter may fit everything or next to nothing: look further each time.
+                before, to = reached, min(bound, reached.position + span)
+                looked = self._behind(connection, before, to, topics)
+                reached = looked[-1].cursor if looked else before
+                rows += (row for row in looked if topics is None or row.topic in topics)
+                if len(rows) > limit:
+                    del rows[limit:]
+                    return Page(rows, rows[-1].cursor, more=True, settled=True)
+                if reached.position >= bound or reached == before:
+                    settled = bound < head or bound == until
+                    return Page(rows, reached, more=bound < end, settled=settled)
+                span *= 2
 
     def decode(self, rows: Sequence[FeedRow]) -> list[Recorded[Any] | None]:
         """`None` for each that cannot be read: the others are none the worse for it."""
@@ -138,13 +134,42 @@ class FeedPages:
         return connection.exec_driver_sql("SELECT MAX(position) FROM feed").scalar() or 0
 
     def _row(self, connection: Connection, position: int) -> FeedRow | None:
-        return next(iter(self._rows(connection, self._one, [position])), None)
+        return next(iter(self._plain(connection, f"f.position = {self._mark}", [position])), None)
 
-    def _rows(
-        self, connection: Connection, statement: str, arguments: Sequence[object]
+    def _behind(
+        self, connection: Connection, cursor: Cursor, to: int, topics: Collection[str] | None
     ) -> list[FeedRow]:
+        """Those with these tags, and in any case the last one. Raises `FeedFork`."""
+        where = _RANGE.replace("?", self._mark)
+        arguments: list[object] = [cursor.position, to]
+        if topics is not None:
+            some = ", ".join(["?"] * len(topics)) or "NULL"
+            where += _SOME.format(topics=some).replace("?", self._mark)
+            arguments += [cursor.position, to, *topics]
+        rows = self._packed(connection, where, arguments) if self._database.is_mysql else None
+        if rows is None:
+            rows = self._plain(connection, where, arguments)
+        if cursor.position:
+            _same(cursor, rows.pop(0) if rows else None)
+        return rows
+
+    def _plain(
+        self, connection: Connection, where: str, arguments: Sequence[object]
+    ) -> list[FeedRow]:
+        statement = f"{self._select} WHERE {where} ORDER BY f.position"
         found = connection.exec_driver_sql(statement, tuple(arguments))
         return [FeedRow(*row) for row in found]
+
+    def _packed(
+        self, connection: Connection, where: str, arguments: Sequence[object]
+    ) -> list[FeedRow] | None:
+        found = unpacked(connection, _PACKED + where, arguments, _places)
+        if found is None:
+            return None
+        return [
+            FeedRow(position, id, version, commit, topic, state)
+            for (position, id, version, commit, topic, _), state in found
+        ]
 
 
 def _same(cursor: Cursor, row: FeedRow | None) -> None:
@@ -160,9 +185,9 @@ _SELECT = """\
 SELECT f.position, e.originator_id, e.originator_version, e.commit_id, e.topic, e.state
 FROM feed f {join} events e
 ON f.originator_id = e.originator_id AND f.originator_version = e.originator_version"""
-_ALL = " WHERE f.position >= {mark} AND f.position <= {mark} ORDER BY f.position LIMIT {mark}"
-_SOME = (
-    " WHERE f.position >= {mark} AND f.position <= {mark} AND"
-    " (f.position = {mark} OR f.position = {mark} OR e.topic IN ({{topics}}))"
-    " ORDER BY f.position LIMIT {mark}"
+_PACKED = packed(
+    "TO_BASE64(e.originator_id), e.originator_version, TO_BASE64(e.commit_id), e.topic"
 )
+_places = msgspec.json.Decoder(list[tuple[int, bytes, int, bytes, str, int]], strict=False)
+_RANGE = "f.position >= ? AND f.position <= ?"
+_SOME = " AND (f.position = ? OR f.position = ? OR e.topic IN ({topics}))"

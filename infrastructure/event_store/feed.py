@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from domain.kernel import Recorded
 from infrastructure.database import Database
 from infrastructure.event_store.mapper import EventMapper
+from infrastructure.event_store.packing import packed, unpacked
 from infrastructure.event_store.tables import events, feed, pending, sequenced_events
 
 
@@ -69,44 +70,24 @@ class Feed:
 
 
 _Place = tuple[int, UUID, int, str, datetime, int]
-_places = msgspec.json.Decoder(list[_Place], strict=False).decode
+_places = msgspec.json.Decoder(list[_Place], strict=False)
 
 
 def _unpacked(connection: Connection, after: int, limit: int) -> list[FeedEntry] | None:
-    """The entries, asked for as one row: the driver reads rows in Python, field by field,
-    which costs more than all else together.
-
-    `None` if they do not come whole and in order: there may be more of them than the server
-    puts into one value.
-    """
-    row = connection.exec_driver_sql(_PACKED, (after, after + limit)).one()
-    if row.states is None:
-        return []
-    try:
-        places = _places(f'[["{row.places}"]]')
-    except msgspec.DecodeError:
+    """As one row; `None` if it has to be asked for otherwise."""
+    found = unpacked(connection, _PACKED, (after, after + limit), _places)
+    if found is None or (found and found[-1][0][0] != after + len(found)):
         return None
-    entries, start = list[FeedEntry](), 0
-    for position, (place, id, version, topic, at, length) in enumerate(places, start=after + 1):
-        if place != position:
-            return None
-        state = row.states[start : start + length]
-        entry = FeedEntry(id, version, topic, state, at, position)
-        entries.append(entry)
-        start += length
-    return entries if start == len(row.states) else None
+    return [
+        FeedEntry(id, version, topic, state, at, position)
+        for (position, id, version, topic, at, _), state in found
+    ]
 
 
-# The feed first, then its events by key: never the other way round. There are no holes, so
-# that a range needs no LIMIT, which would take a table in between.
-_PACKED = """\
-SELECT
-  GROUP_CONCAT(CONCAT_WS('","', f.position, HEX(e.originator_id), e.originator_version,
-    e.topic, CONCAT(e.recorded_at, 'Z'), LENGTH(e.state)) SEPARATOR '"],["') AS places,
-  GROUP_CONCAT(e.state SEPARATOR '') AS states
-FROM feed f STRAIGHT_JOIN events e
-  ON e.originator_id = f.originator_id AND e.originator_version = f.originator_version
-WHERE f.position > %s AND f.position <= %s"""
+_PACKED = (
+    packed("HEX(e.originator_id), e.originator_version, e.topic, CONCAT(e.recorded_at, 'Z')")
+    + "f.position > %s AND f.position <= %s"
+)
 _last = select(func.max(feed.c.position))
 _entries = (
     select(

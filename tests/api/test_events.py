@@ -13,14 +13,14 @@ import msgspec
 import pytest
 from sqlalchemy import delete, update
 
-from api.cloud_events import PERSONAL, TAGS
 from domain.events import AnyEvent
 from infrastructure import feed_pages
+from infrastructure.cloud_events import PERSONAL, TAGS
 from infrastructure.database import Database
 from infrastructure.event_store.keyring import KeyRing
 from infrastructure.event_store.tables import events as event_table
 from infrastructure.event_store.tables import feed as feed_table
-from infrastructure.feed_cursors import FeedCursors
+from infrastructure.feed_cursors import BEGINNING, FeedCursors
 from infrastructure.runtime import open_runtime
 from tests.api.answers import is_problem
 from tests.api.feed import BATCH, LINES, Backup, everything, positions, read, types
@@ -231,6 +231,39 @@ def test_a_page_costs_few_statements_however_long_it_is(busy: Shop) -> None:
             read(busy, query)
         # A page with personal fields looks for the keys, all of them at once.
         assert len([s for s in statements if "select" in s.lower()]) <= most
+
+
+def test_a_filter_looks_further_until_a_page_is_full(busy: Shop) -> None:
+    """Each look goes twice as far as the one before, and no event is lost where two meet."""
+    everybody = everything(busy, "limit=1000")
+    for aggregate in ("ticket", "inventory", "mechanic", "vehicle"):
+        theirs = [e for e in everybody if e["subject"].startswith(f"{aggregate}/")]
+        for limit in (1, 2, 3):
+            assert everything(busy, f"aggregate={aggregate}&limit={limit}") == theirs
+
+    with counted_statements() as statements:
+        page, _ = read(busy, "type=ticket.closed&limit=1")
+    assert types(page) == ["ticket.closed"]
+    looks = [s for s in statements if "e.topic IN" in s]
+    assert 1 < len(looks) <= 6
+
+
+def test_a_page_is_the_same_where_the_server_does_not_give_it_as_one_row(busy: Shop) -> None:
+    """What is missing may be states alone, or places as well."""
+    database, pages = busy.runtime.database, busy.runtime.feed_pages
+    topics = frozenset(tag for tag in TAGS if tag.startswith("ticket."))
+    with counted_statements() as statements:
+        questions = ((3, None), (1000, None), (1000, topics))
+        wholes = [pages.page(BEGINNING, limit, topics=which) for limit, which in questions]
+    assert any("ORDER BY" in s for s in statements) != database.is_mysql
+    for (limit, which), whole in zip(questions, wholes, strict=True):
+        with counted_statements() as statements, database.snapshot() as connection:
+            if database.is_mysql:
+                connection.exec_driver_sql("SET SESSION group_concat_max_len = 700")
+            assert pages.page(BEGINNING, limit, topics=which) == whole
+        packed = [s for s in statements if "GROUP_CONCAT" in s]
+        assert bool(packed) == database.is_mysql
+        assert any("ORDER BY f.position" in s for s in statements)
 
 
 def test_a_full_page_of_the_past_is_kept_for_ever(busy: Shop) -> None:

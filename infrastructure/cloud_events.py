@@ -33,7 +33,7 @@ ENCODED_MAX = 4096
 """Events that are kept encoded, for the many who follow the end of the feed."""
 
 
-class CloudEvent(msgspec.Struct, omit_defaults=True, kw_only=True):
+class CloudEvent(msgspec.Struct, omit_defaults=True, gc=False):
     """One event. `id` is unique and for ever, `source` the shop, `type` the tag, `subject` the
     aggregate and its id, `sequence` the position in the feed (19 digits, so that they sort as
     text). `data` is the event; beside it stands what it was recorded with. `cursor` stands
@@ -59,7 +59,7 @@ class CloudEvent(msgspec.Struct, omit_defaults=True, kw_only=True):
     cursor: str | None = None
 
 
-class _Stored(msgspec.Struct):
+class _Stored(msgspec.Struct, gc=False):
     """What is stored, as far as it is needed here."""
 
     originator_id: str
@@ -84,7 +84,7 @@ class CloudEvents:
         self._pages, self._cursors = pages, cursors
         self._source = f"urn:uuid:{cursors.feed_id}"
         # Nothing personal is in these: see `encode`.
-        self.kept = lru_cache(maxsize=ENCODED_MAX)(self._plain)
+        self.kept = lru_cache(maxsize=ENCODED_MAX)(self._encoded)
         self.kept_cursor = lru_cache(maxsize=ENCODED_MAX)(self._cursors.text)
 
     def encode(
@@ -92,48 +92,55 @@ class CloudEvents:
     ) -> list[tuple[FeedRow, bytes]]:
         """Each row with its JSON, personal fields opened or `hidden`. `kept`: others will ask
         for the same rows soon."""
-        plain = self.kept if kept else self._plain
-        apart = [row for row in rows if row.topic in PERSONAL or row.topic not in TAGS]
+        plain = self.kept if kept else self._encoded
+        apart = self._apart(rows, hidden)
         if not apart:
             return [(row, plain(row)) for row in rows]
-        opened = dict(zip(apart, self._pages.decode(apart), strict=True))
-        return [
-            (row, self._opened(row, opened[row], hidden) if row in opened else plain(row))
-            for row in rows
-        ]
+        return [(row, _encode(apart[row]) if row in apart else plain(row)) for row in rows]
 
     def with_cursor(self, encoded: bytes, cursor: Cursor) -> bytes:
         return b'%b,"cursor":"%b"}' % (encoded[:-1], self._cursors.text(cursor).encode())
 
-    def _plain(self, row: FeedRow) -> bytes:
+    def _apart(self, rows: Sequence[FeedRow], hidden: bool) -> dict[FeedRow, CloudEvent]:
+        """Those that cannot be passed on as they are stored."""
+        apart = [row for row in rows if row.topic in PERSONAL or row.topic not in TAGS]
+        recorded = self._pages.decode(apart) if apart else []
+        return {
+            row: self._opened(row, each, hidden) for row, each in zip(apart, recorded, strict=True)
+        }
+
+    def _encoded(self, row: FeedRow) -> bytes:
+        return _encode(self._plain(row))
+
+    def _plain(self, row: FeedRow) -> CloudEvent:
         try:
             stored = _decode(row.state)
         except msgspec.MsgspecError:
             return self._unreadable(row)
-        id, version = stored.originator_id, row.originator_version
+        id, version, tag = stored.originator_id, row.originator_version, row.topic
         if stored.originator_version != version:
             return self._unreadable(row)
-        return _encode(
-            CloudEvent(
-                specversion="1.0",
-                id=f"{id}.{version}",
-                source=self._source,
-                type=row.topic,
-                subject=f"{row.topic.partition('.')[0]}/{id}",
-                sequence=f"{row.position:019}",
-                aggregateversion=version,
-                time=stored.recorded_at,
-                datacontenttype="application/json",
-                actor=stored.actor,
-                role=stored.role,
-                command=stored.command,
-                correlationid=stored.correlation_id or None,
-                reason=stored.reason,
-                data=stored.event,
-            )
+        # By place, in the order of its fields: names cost a quarter of all there is to do here.
+        return CloudEvent(
+            "1.0",
+            f"{id}.{version}",
+            self._source,
+            tag,
+            f"{tag.partition('.')[0]}/{id}",
+            f"{row.position:019}",
+            version,
+            stored.recorded_at,
+            "application/json",
+            stored.actor,
+            stored.role,
+            stored.command,
+            stored.correlation_id or None,
+            stored.reason,
+            False,
+            stored.event,
         )
 
-    def _opened(self, row: FeedRow, recorded: Recorded[Any] | None, hidden: bool) -> bytes:
+    def _opened(self, row: FeedRow, recorded: Recorded[Any] | None, hidden: bool) -> CloudEvent:
         if recorded is None:
             return self._unreadable(row)
         event: msgspec.Struct = recorded.event
@@ -143,19 +150,17 @@ class CloudEvents:
         tag = str(type(event).__struct_config__.tag)
         return self._plain(row._replace(topic=tag, state=state))
 
-    def _unreadable(self, row: FeedRow) -> bytes:
-        id = UUID(bytes=row.originator_id)
-        return _encode(
-            CloudEvent(
-                specversion="1.0",
-                id=f"{id}.{row.originator_version}",
-                source=self._source,
-                type=row.topic,
-                subject=f"{row.topic.partition('.')[0]}/{id}",
-                sequence=f"{row.position:019}",
-                aggregateversion=row.originator_version,
-                unreadable=True,
-            )
+    def _unreadable(self, row: FeedRow) -> CloudEvent:
+        id, version = UUID(bytes=row.originator_id), row.originator_version
+        return CloudEvent(
+            specversion="1.0",
+            id=f"{id}.{version}",
+            source=self._source,
+            type=row.topic,
+            subject=f"{row.topic.partition('.')[0]}/{id}",
+            sequence=f"{row.position:019}",
+            aggregateversion=version,
+            unreadable=True,
         )
 
 
