@@ -48,6 +48,7 @@ from infrastructure.access_tokens import InvalidAccess
 from infrastructure.accesses import NotRecorded
 from infrastructure.consumers import CursorMoved, TooManyConsumers
 from infrastructure.database import CommitLost
+from infrastructure.event_store.faults import is_cut, is_full
 from infrastructure.event_store.store import CommitUnknown
 from infrastructure.exports import TooManyExports
 from infrastructure.feed_cursors import FeedFork
@@ -180,7 +181,7 @@ PROBLEM: dict[type[Exception], str] = {
 }
 """What goes wrong inside, and what it is called outside (see api/problems.py)."""
 
-OWN_WORDS = ("internal", "unavailable")
+OWN_WORDS = ("internal", "unavailable", "too-slow", "disk-full")
 """Problems whose detail never quotes the error: it may say too much."""
 
 
@@ -237,6 +238,8 @@ def _dumps(media: Any) -> str:
 
 def _translate(req: falcon.Request, resp: falcon.Response, error: Exception, _: Any) -> None:
     slug = next(PROBLEM[kind] for kind in type(error).__mro__ if kind in PROBLEM)
+    if isinstance(error, OperationalError):
+        slug = "too-slow" if is_cut(error) else "disk-full" if is_full(error) else slug
     detail = str(error) or problems.KINDS[slug].meaning
     errors: list[FieldError] = getattr(error, "errors", [])
     headers = {}

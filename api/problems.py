@@ -171,6 +171,20 @@ KINDS = {
             "was done unless a retry with the same Idempotency-Key says otherwise.",
         ),
         Kind(
+            "too-slow",
+            503,
+            "The database took too long",
+            "The question took longer than one may, and was ended. Ask for less, as in a shorter "
+            "period, or try again after `Retry-After`.",
+        ),
+        Kind(
+            "disk-full",
+            503,
+            "There is no space to write to",
+            "The database could not write, for want of space. Nothing of this request was done. "
+            "Reads go on; writes do when there is space again, without anything else to be done.",
+        ),
+        Kind(
             "overloaded",
             503,
             "Too much to do",

@@ -24,7 +24,7 @@ from domain.inventory import StockIssued
 from domain.kernel import Recorded
 from infrastructure.database import (
     CONNECT_TIMEOUT_SECONDS,
-    STATEMENT_TIMEOUT_SECONDS,
+    READ_SECONDS,
     Database,
 )
 from infrastructure.event_store.commits import encode_runs
@@ -194,8 +194,8 @@ def connect(url: str, *, autocommit: bool = False) -> pymysql.Connection[Cursor]
         database=str(parts.database),
         charset="utf8mb4",
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=STATEMENT_TIMEOUT_SECONDS,
-        write_timeout=STATEMENT_TIMEOUT_SECONDS,
+        read_timeout=READ_SECONDS,
+        write_timeout=READ_SECONDS,
         autocommit=autocommit,
     )
     with connection.cursor() as cursor:

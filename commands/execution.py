@@ -25,6 +25,8 @@ from domain.kernel import Refused, Taken
 ATTEMPTS_MAX = 12
 BACKOFF_SECONDS = 0.004
 BACKOFF_MAX_SECONDS = 0.25
+ATTEMPTS_SECONDS_MAX = 10.0
+"""Whoever waits seconds for another's lock each time is not made to wait twelve times."""
 
 
 class Conflict(Exception):
@@ -59,15 +61,19 @@ def execute(
     """Carry out a command: one transaction, made again from the start after a lost race.
 
     Raises `Refused` (and its kinds) when a rule says no, `KeyReused`, and `Conflict` after
-    ATTEMPTS_MAX lost races. A refusal under an idempotency key is an answer and is committed
-    with the key, so that a retry hears the same. `retried` hears of each lost race.
+    ATTEMPTS_MAX lost races, or as many as ATTEMPTS_SECONDS_MAX hold. A refusal under an
+    idempotency key is an answer and is committed with the key, so that a retry hears the same.
+    `retried` hears of each lost race.
     """
     contended: list[UUID] = []
-    for attempt in range(ATTEMPTS_MAX):
-        if attempt:
+    until = time.monotonic() + ATTEMPTS_SECONDS_MAX
+    tried = 0
+    while tried < ATTEMPTS_MAX and time.monotonic() < until:
+        if tried:
             retried()
-            ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * 2**attempt)
+            ceiling = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * 2**tried)
             sleep(random.uniform(0, ceiling))
+        tried += 1
         try:
             with store.transaction() as transaction:
                 outcome = _attempt(command, context, transaction, clock(), contended)
@@ -76,7 +82,7 @@ def execute(
         if isinstance(outcome, Refusal):
             raise _retold(outcome)
         return outcome
-    raise Conflict(f"others kept changing the same things; tried {ATTEMPTS_MAX} times")
+    raise Conflict(f"others kept changing the same things; tried {tried} times")
 
 
 def _attempt(

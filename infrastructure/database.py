@@ -14,8 +14,10 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import DBAPIError
 
 CONNECT_TIMEOUT_SECONDS = 3
-STATEMENT_TIMEOUT_SECONDS = 15
+READ_SECONDS = 10
 LOCK_WAIT_SECONDS = 5
+SILENCE_SECONDS = 5
+"""A server that has said nothing for so long after it should have is believed gone."""
 PATIENCE_SECONDS = 300
 POOL_WAIT_SECONDS = 5
 CONNECTION_AGE_MAX_SECONDS = 3600
@@ -59,9 +61,10 @@ class Database:
     """Reads go through autocommitting connections (one round trip each), writes through
     READ COMMITTED transactions that the threads of this process share from a pool.
 
-    `pool_size` is the number of threads that may talk to the database at once. Without
-    `statement_timeout_seconds` a statement may take as long as it needs, and others are waited
-    for as long as they may take.
+    `pool_size` is the number of threads that may talk to the database at once. The server ends
+    what is read after `read_seconds` and a wait for others' locks after `lock_wait_seconds`
+    (`event_store.faults` knows the errors), so that nobody hangs and nothing runs on for
+    somebody who is gone. `read_seconds=None`: a statement may take as long as it needs.
     """
 
     def __init__(
@@ -69,12 +72,13 @@ class Database:
         url: str | URL,
         *,
         pool_size: int = 8,
-        statement_timeout_seconds: int | None = STATEMENT_TIMEOUT_SECONDS,
+        read_seconds: int | None = READ_SECONDS,
+        lock_wait_seconds: int = LOCK_WAIT_SECONDS,
         use: Use | None = None,
     ) -> None:
         self.url = make_url(url)
         self.is_mysql = self.url.get_backend_name() in ("mysql", "mariadb")
-        self._statement_timeout_seconds = statement_timeout_seconds
+        self._read_seconds, self._lock_wait_seconds = read_seconds, lock_wait_seconds
         self._current = ContextVar[Connection | None]("current_transaction", default=None)
         self._written = ContextVar[list[Write]]("written")
         self._reads = self._engine(pool_size, autocommit=True)
@@ -102,35 +106,43 @@ class Database:
             options["connect_args"] = dict(
                 charset="utf8mb4",
                 connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                read_timeout=self._statement_timeout_seconds,
-                write_timeout=self._statement_timeout_seconds,
+                read_timeout=self._silence_seconds(),
+                write_timeout=self._silence_seconds(),
                 autocommit=autocommit,
                 client_flag=0 if autocommit else CLIENT.MULTI_STATEMENTS,
                 conv={**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat},
             )
         else:
-            hurried = self._statement_timeout_seconds is not None
             options["connect_args"] = dict(
-                timeout=LOCK_WAIT_SECONDS if hurried else PATIENCE_SECONDS,
-                check_same_thread=False,
-                isolation_level=None,
+                timeout=self._lock_wait_seconds, check_same_thread=False, isolation_level=None
             )
         if autocommit:
             options["isolation_level"] = "AUTOCOMMIT"
             options["skip_autocommit_rollback"] = True
         engine = create_engine(self.url, **options)
-        event.listen(engine, "connect", self._prepare)
+        session = self._session(autocommit)
+        event.listen(engine, "connect", lambda connection, _: _prepare(connection, session))
         if not autocommit and self.is_mysql:
             event.listen(engine, "after_cursor_execute", self._remember)
         elif not autocommit:
             event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
 
-    def _prepare(self, dbapi_connection: Any, _: object) -> None:
-        with_cursor = dbapi_connection.cursor()
-        for statement in _MYSQL_SESSION if self.is_mysql else _SQLITE_SESSION:
-            with_cursor.execute(statement)
-        with_cursor.close()
+    def _silence_seconds(self) -> int | None:
+        """How long a socket may say nothing: the server's own limits strike first."""
+        if self._read_seconds is None:
+            return None
+        return max(self._read_seconds, self._lock_wait_seconds) + SILENCE_SECONDS
+
+    def _session(self, autocommit: bool) -> tuple[str, ...]:
+        """What a new connection is told."""
+        if not self.is_mysql:
+            return _SQLITE_SESSION
+        settings = f"{_MYSQL_SETTINGS}, innodb_lock_wait_timeout = {self._lock_wait_seconds}"
+        if self._read_seconds is not None:
+            settings += f", lock_wait_timeout = {self._lock_wait_seconds}"
+            settings += _READS_END.format(seconds=self._read_seconds) if autocommit else ""
+        return _MYSQL_ISOLATION, settings
 
     def _remember(
         self, _: Connection, cursor: Any, statement: str, parameters: Any, *unused: object
@@ -199,7 +211,11 @@ class Database:
 
     def patient(self) -> Database:
         """The same database for one thread whose statements may take long."""
-        return Database(self.url, pool_size=1, statement_timeout_seconds=None)
+        # A file has one writer at a time, who may be a patient one, too.
+        lock_wait_seconds = self._lock_wait_seconds if self.is_mysql else PATIENCE_SECONDS
+        return Database(
+            self.url, pool_size=1, read_seconds=None, lock_wait_seconds=lock_wait_seconds
+        )
 
     def ping(self, seconds: float) -> None:
         """One round trip on a connection of its own, which neither waits for the pool nor
@@ -218,13 +234,23 @@ class Database:
         self._writes.dispose()
 
 
-_MYSQL_SESSION = (
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    f"SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}, time_zone = '+00:00', "
+def _prepare(dbapi_connection: Any, session: Sequence[str]) -> None:
+    cursor = dbapi_connection.cursor()
+    for statement in session:
+        cursor.execute(statement)
+    cursor.close()
+
+
+_MYSQL_ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+_MYSQL_SETTINGS = (
     # The feed is read as one value (feed.py); no more than this, or than a packet holds.
-    f"group_concat_max_len = {CONCATENATED_MAX}, "
+    f"SET SESSION group_concat_max_len = {CONCATENATED_MAX}, time_zone = '+00:00', "
     # What does not fit must be an error, never a silently shortened value.
-    "sql_mode = CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_ALL_TABLES')",
+    "sql_mode = CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_ALL_TABLES')"
+)
+# The first comment is read by MariaDB only, the second by MySQL (and TiDB) only.
+_READS_END = (
+    "/*M! , max_statement_time = {seconds} */ /*!50708 , max_execution_time = {seconds}000 */"
 )
 _MYSQL_SNAPSHOT = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",

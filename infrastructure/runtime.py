@@ -163,7 +163,13 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     settings = settings.with_secrets()
     url = settings.database_url or f"sqlite:///{settings.data_dir / 'shop.db'}"
     metrics = Metrics()
-    database = Database(url, pool_size=settings.web_threads + 3, use=metrics)
+    database = Database(
+        url,
+        pool_size=settings.web_threads + 3,
+        read_seconds=settings.read_seconds,
+        lock_wait_seconds=settings.lock_wait_seconds,
+        use=metrics,
+    )
     redis = _redis(settings.redis_url) if settings.redis_url else None
     keyring = KeyRing(database, settings.master_keys)
     mapper = EventMapper(keyring)

@@ -112,6 +112,12 @@ class Settings:
     request_seconds: int = _setting(
         "Seconds a request has to arrive and be answered.", values.number(1, 3600), 60
     )
+    read_seconds: int = _setting(
+        "Seconds MySQL or MariaDB may read; then 503 `too-slow`.", values.number(1, 3600), 10
+    )
+    lock_wait_seconds: int = _setting(
+        "Seconds a write waits for another before it is tried again.", values.number(1, 60), 5
+    )
     shop_timezone: ZoneInfo = _setting(
         "Where the shop's days begin and end, as in Europe/Berlin.",
         values.timezone,

@@ -18,7 +18,20 @@ _LOST_RACE = {
 }
 _NOT_THERE = {2002, 2003, 2005, 1053}
 """Cannot connect, or the server is shutting down."""
+_CUT = {
+    1205: "lock wait timeout",
+    1969: "max_statement_time exceeded (MariaDB)",
+    3024: "max_execution_time exceeded (MySQL)",
+}
+_FULL = {
+    1021: "disk full",
+    1026: "error writing file",
+    1114: "the table is full",
+    3019: "the undo log is full",
+}
 _SQLITE_PRIMARY_CODE = 0xFF
+_SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
+"""The second is what a quota or a limit on the size of files says."""
 
 
 def is_duplicate(error: DBAPIError) -> bool:
@@ -45,6 +58,18 @@ def is_gone(error: DBAPIError) -> bool:
 def is_away(error: DBAPIError) -> bool:
     """The server cannot be reached now."""
     return error.connection_invalidated or _number(error) in _NOT_THERE
+
+
+def is_cut(error: DBAPIError) -> bool:
+    """The server ended a statement that took, or waited, longer than it was given."""
+    return _number(error) in _CUT
+
+
+def is_full(error: DBAPIError) -> bool:
+    """There is no space to write to; nothing was stored."""
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", None) in _SQLITE_FULL
+    return _number(error) in _FULL
 
 
 def _number(error: DBAPIError) -> int | None:

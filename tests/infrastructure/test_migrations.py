@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, MetaData, event, inspect
 
-from infrastructure import consumers, credentials, database, migrations
+from infrastructure import consumers, credentials, migrations
 from infrastructure.database import Database
 from infrastructure.event_store import keyring, tables
 from infrastructure.migrations import migrate, pending_migrations
@@ -56,10 +56,7 @@ def test_several_processes_may_migrate_at_once(empty: Database) -> None:
     assert not pending_migrations(empty)
 
 
-def test_nobody_else_begins_before_the_last_step_is_committed(
-    empty: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(database, "LOCK_WAIT_SECONDS", 0)
+def test_nobody_else_begins_before_the_last_step_is_committed(empty: Database) -> None:
     held = Event()
 
     def hold(_: Connection) -> None:
@@ -69,7 +66,8 @@ def test_nobody_else_begins_before_the_last_step_is_committed(
     event.listen(Engine, "commit", hold)
     try:
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda _: migrate(Database(empty.url)), range(2)))
+            hurried = [Database(empty.url, lock_wait_seconds=0) for _ in range(2)]
+            list(pool.map(migrate, hurried))
     finally:
         event.remove(Engine, "commit", hold)
 

@@ -75,19 +75,13 @@ def test_the_order_of_aggregates_in_a_commit_makes_no_deadlocks(store: EventStor
 
 @on_mysql
 def test_a_lock_held_too_long_is_a_lost_race(database: Database, store: EventStore) -> None:
-    other = Database(database.url)
-
-    def wait_shortly() -> None:
-        with database.transaction() as connection:
-            connection.exec_driver_sql("SET SESSION innodb_lock_wait_timeout = 1")
-        add_item(store, A)
-
-    with event_store(other).transaction() as slow:
+    hurried = Database(database.url, lock_wait_seconds=1)
+    with store.transaction() as slow:
         append(slow, added(A))
 
         with pytest.raises(Collision):
-            wait_shortly()
-    other.close()
+            add_item(event_store(hurried), A)
+    hurried.close()
 
 
 @on_sqlite
