@@ -52,8 +52,8 @@ class Advance:
         """
         end = time.monotonic() + seconds
         while not stopping():
-            sequenced = self.sequence()
-            if not self.fold() and not sequenced:
+            sequenced, folded, indexed = self.sequence(), self.fold(), self._audit_index.step()
+            if not (sequenced or folded or indexed):
                 return False
             if time.monotonic() > end:
                 return True
@@ -64,11 +64,8 @@ class Advance:
         return self._sequencer.step()
 
     def fold(self) -> int:
-        """One batch of the live views, and one of the audit index: how many events the larger
-        one held, `BATCH_MAX` if there is more."""
-        return max(self._fold(self._generations.live()), self._audit_index.step())
-
-    def _fold(self, generation: int) -> int:
+        """One batch of the live views: how many events, `BATCH_MAX` if there may be more."""
+        generation = self._generations.live()
         try:
             return self._runner.step(generation)
         except OtherFolds as refused:

@@ -33,6 +33,7 @@ from domain.vehicle import OdometerUnit
 from infrastructure.access_tokens import AccessTokens
 from infrastructure.accesses import Accesses
 from infrastructure.advancing import Advance, BackgroundAdvance
+from infrastructure.audit_index import BATCH as INDEXED_AT_ONCE
 from infrastructure.audit_index import AuditIndex
 from infrastructure.chores import Chores
 from infrastructure.consumers import Consumers
@@ -48,6 +49,7 @@ from infrastructure.exporting import Exporter
 from infrastructure.exports import Exports
 from infrastructure.feed_cursors import FeedCursors
 from infrastructure.feed_pages import FeedPages
+from infrastructure.following import Follower
 from infrastructure.ids import uuid7
 from infrastructure.metrics import Metrics
 from infrastructure.queue import EXPORTS, VIEWS, Nudge
@@ -59,7 +61,7 @@ from infrastructure.sessions import Sessions
 from infrastructure.settings import Settings
 from infrastructure.tailing import Tailer
 from infrastructure.transparency.evidence import EvidenceRoom
-from infrastructure.transparency.keeper import LogKeeper
+from infrastructure.transparency.log import BATCH as LOGGED_AT_ONCE
 from infrastructure.transparency.log import TransparencyLog
 from projections.cache import Cache, LocalCache
 from projections.dead_letters import DeadLetters
@@ -97,7 +99,7 @@ class Runtime:
     background: BackgroundAdvance | None
     chores: Chores
     transparency_log: TransparencyLog
-    log_keeper: LogKeeper
+    followers: tuple[Follower, ...]
     evidence: EvidenceRoom
     queries: Queries
     audit_index: AuditIndex
@@ -141,14 +143,16 @@ class Runtime:
             self.background.start()
             self.exporter.start()
             self.chores.start()
-            self.log_keeper.start()
+            for follower in self.followers:
+                follower.start()
 
     def close(self) -> None:
         if self.background is not None:
             self.background.stop()
             self.exporter.stop()
             self.chores.stop()
-            self.log_keeper.stop()
+            for follower in self.followers:
+                follower.stop()
         self.database.close()
         if self.link is not None:
             self.link.close()
@@ -181,9 +185,9 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     sequencer = Sequencer(database)
     generations = Generations(database, clock)
     runner = Runner(database, feed, cache, clock)
-    audit_index = AuditIndex(database, feed)
+    index = AuditIndex(database)
     accesses = Accesses(database, clock, timedelta(days=settings.access_log_days))
-    advance = Advance(sequencer, generations, runner, audit_index)
+    advance = Advance(sequencer, generations, runner, index)
     background = BackgroundAdvance(advance)
     queries = Queries(
         database,
@@ -224,10 +228,13 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         background=background if redis is None else None,
         chores=Chores(store, credentials, generations, accesses, exports),
         transparency_log=transparency_log,
-        log_keeper=LogKeeper(transparency_log),
+        followers=(
+            Follower("audit index", index.step, INDEXED_AT_ONCE),
+            Follower("transparency log", transparency_log.extend, LOGGED_AT_ONCE),
+        ),
         evidence=EvidenceRoom(database, transparency_log, queries),
         queries=queries,
-        audit_index=audit_index,
+        audit_index=index,
         accesses=accesses,
         credentials=credentials,
         sessions=Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock)),

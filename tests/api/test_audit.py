@@ -201,11 +201,10 @@ def test_two_workers_at_once_index_each_event_once(shop: Shop) -> None:
     shop.ticket()
     end = shop.position()
     index = shop.runtime.audit_index
-    batch = shop.runtime.feed.read(0, end)
 
-    index.add(batch[:5])
-    index.add(batch)
-    index.add(batch[3:])
+    assert index.add(0, limit=5) == 5
+    assert index.add(0) == end - 5
+    assert index.add(3) == 0
 
     assert index.position() == end
     assert index.step() == 0

@@ -17,12 +17,10 @@ from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.transparency import log as log_module
 from infrastructure.transparency import reading
 from infrastructure.transparency.checking import check
-from infrastructure.transparency.keeper import LogKeeper
 from infrastructure.transparency.log import BrokenLog, TransparencyLog
 from infrastructure.transparency.merkle import Edge
 from infrastructure.transparency.signing import LastKey
 from infrastructure.transparency.verifier import Key, leaf, leaf_hash, open_checkpoint
-from tests.cli.process import wait_until
 from tests.infrastructure.transparency.past import catch_up, go_on, happen, said
 
 
@@ -340,23 +338,3 @@ def counted(runtime: Runtime, into: list[str], work: Callable[[], object]) -> No
     work()
     for engine in engines:
         event.remove(engine, "before_cursor_execute", note)
-
-
-def test_the_keeper_follows_by_itself_and_survives_what_goes_wrong(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    last, failed, extend = happen(runtime), list[bool](), runtime.transparency_log.extend
-
-    def failing_once(*given: Any) -> int:
-        if not failed:
-            failed.append(True)
-            raise OSError("the database is away")
-        return extend(*given)
-
-    monkeypatch.setattr(runtime.transparency_log, "extend", failing_once)
-    keeper = LogKeeper(runtime.transparency_log, tick_seconds=0.01)
-    keeper.start()
-    wait_until(lambda: runtime.transparency_log.head().size == last)
-    keeper.stop()
-
-    assert "could not be extended" in caplog.text
