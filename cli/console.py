@@ -21,6 +21,7 @@ from infrastructure.migrations import MigrationLocked
 from infrastructure.preparing import BuiltWrong
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings, WrongSetting
+from infrastructure.transparency.log import BrokenLog
 from projections.generations import NoViews, Overtaken
 from projections.kernel import OtherFolds
 
@@ -36,6 +37,7 @@ CANNOT = (
     BuiltWrong,
     MigrationLocked,
     WrongMasterKey,
+    BrokenLog,
     Refused,
     InvalidFields,
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from pymysql.constants import CLIENT, FIELD_TYPE
@@ -210,12 +211,16 @@ class Database:
             self._written.reset(written)
 
     def patient(self) -> Database:
-        """The same database for one thread whose statements may take long."""
+        """The same database for one thread whose statements may take long, and that gets to
+        see what is broken, too: text that is no UTF-8 (SQLite) has U+FFFD in it."""
         # A file has one writer at a time, who may be a patient one, too.
         lock_wait_seconds = self._lock_wait_seconds if self.is_mysql else PATIENCE_SECONDS
-        return Database(
+        patient = Database(
             self.url, pool_size=1, read_seconds=None, lock_wait_seconds=lock_wait_seconds
         )
+        if not self.is_mysql:
+            event.listen(patient._reads, "connect", _read_all)
+        return patient
 
     def ping(self, seconds: float) -> None:
         """One round trip on a connection of its own, which neither waits for the pool nor
@@ -232,6 +237,10 @@ class Database:
     def close(self) -> None:
         self._reads.dispose()
         self._writes.dispose()
+
+
+def _read_all(dbapi_connection: Any, _: object) -> None:
+    dbapi_connection.text_factory = partial(str, encoding="utf-8", errors="replace")
 
 
 def _prepare(dbapi_connection: Any, session: Sequence[str]) -> None:

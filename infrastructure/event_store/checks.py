@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import error as StructError
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from infrastructure.event_store.tables import feed, metadata, pending
 from infrastructure.migrations import pending_migrations
 from projections.sql import TABLE_OPTIONS
 
+ID_BYTES = 16
 COLLATION = TABLE_OPTIONS["mysql_collate"]
 
 
@@ -75,11 +77,23 @@ def faults(connection: Connection) -> Iterator[str]:
         yield f"feed: the event at {position} does not exist"
     for (commit_id,) in connection.execute(text(_TORN)):
         yield f"feed: the events of commit {_uuid(commit_id)} are not adjacent"
-    outside: set[Place] = {(bytes(id), v) for id, v in connection.execute(text(_OUTSIDE_FEED))}
-    rows = connection.execute(select(pending.c.id, pending.c.runs).order_by(pending.c.id))
-    yield from _pending_faults(
-        connection, [Commit(row.id, decode_runs(row.runs)) for row in rows], outside
-    )
+    outside = set[Place]()
+    for id, version in connection.execute(text(_OUTSIDE_FEED)):
+        if _is_place(id, version):
+            outside.add((id, version))
+        else:
+            yield f"events: {_name(id, version)} is neither in the feed nor the key of an event"
+    commits = list[Commit]()
+    for row in connection.execute(select(pending.c.id, pending.c.runs).order_by(pending.c.id)):
+        try:
+            runs = decode_runs(row.runs)
+        except (TypeError, StructError):
+            runs = ()
+        if runs:
+            commits.append(Commit(row.id, runs))
+        else:
+            yield f"pending: commit {row.id!r} does not say which events it has"
+    yield from _pending_faults(connection, commits, outside)
 
 
 def _pending_faults(
@@ -107,11 +121,16 @@ def _is_sequenced(connection: Connection, place: Place) -> bool:
     return connection.scalar(_sequenced, parameters) is not None
 
 
-def _uuid(raw: Any) -> UUID:
-    return UUID(bytes=bytes(raw))
+def _is_place(id: Any, version: Any) -> bool:
+    """SQLite keeps whatever it is given, of whatever type."""
+    return isinstance(id, bytes) and len(id) == ID_BYTES and isinstance(version, int)
 
 
-def _name(id: bytes, version: int) -> str:
+def _uuid(raw: Any) -> UUID | str:
+    return UUID(bytes=raw) if _is_place(raw, 1) else repr(raw)
+
+
+def _name(id: Any, version: Any) -> str:
     return f"version {version} of {_uuid(id)}"
 
 

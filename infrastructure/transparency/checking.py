@@ -17,9 +17,10 @@ from sqlalchemy import Connection, func, select
 
 from infrastructure.database import Database
 from infrastructure.event_store import checks
+from infrastructure.event_store.tables import feed
 from infrastructure.transparency import reading
-from infrastructure.transparency.log import Head, find_head, load_tiles
-from infrastructure.transparency.merkle import TILE_WIDTH, Edge, Place, split
+from infrastructure.transparency.log import BrokenLog, Head, find_head, load_tiles
+from infrastructure.transparency.merkle import HASH_BYTES, TILE_WIDTH, Edge, Place, split
 from infrastructure.transparency.tables import log_keys, log_tiles
 from infrastructure.transparency.verifier import (
     EMPTY_ROOT,
@@ -57,46 +58,70 @@ def check(database: Database, keys: Sequence[str] = (), held: str | None = None)
     patient = database.patient()
     try:
         with patient.snapshot() as connection:
-            head = find_head(connection)
-            found = _findings(connection, head or Head("", 0, EMPTY_ROOT, ""), keys, held)
-            return Checked(head, list(found))
+            head, faults = None, list[Finding]()
+            try:
+                head = find_head(connection)
+            except BrokenLog as broken:
+                faults.append(Finding(str(broken)))
+            faults += _findings(connection, head, keys, held, headed=not faults)
+            return Checked(head, faults)
     finally:
         patient.close()
 
 
 def _findings(
-    connection: Connection, head: Head, keys: Sequence[str], held: str | None
+    connection: Connection,
+    found: Head | None,
+    keys: Sequence[str],
+    held: str | None,
+    *,
+    headed: bool,
 ) -> Iterator[Finding]:
+    """`headed`: the head can be read, if there is one. Else what is held stands for it."""
     trusted, kept = list[Key](), None
-    try:
-        texts = keys or connection.scalars(select(log_keys.c.public_key)).all()
-        trusted = [Key.parse(text) for text in texts]
-    except Fault as fault:
-        yield Finding(str(fault))
-    if head.note and (wrong := _misnoted(head, trusted)):
+    for text, id in [(key, None) for key in keys] or connection.execute(_keys):
+        try:
+            trusted.append(key := Key.parse(str(text)))
+        except Fault as fault:
+            yield Finding(str(fault))
+            continue
+        if not keys and id != key.id:
+            yield Finding(f"the log keeps the key {key.id.hex()} under another id")
+    if found is not None and (wrong := _misnoted(found, trusted)):
         yield Finding(f"the head of the log is not what was signed: {wrong}")
     if held is not None:
         try:
             kept = open_checkpoint(held, trusted)
         except Fault as fault:
             yield Finding(f"the checkpoint held: {fault}")
+    head = found or Head("", 0, EMPTY_ROOT, "")
+    if kept is not None and not headed:
+        head = Head(*kept, "")
     if kept is not None and kept.origin != head.origin:
         yield Finding(f"the log calls itself {head.origin}, the checkpoint held is {kept.origin}'s")
     edge, passed = Edge(), EMPTY_ROOT
-    for hash, wrongs in _leaves(connection, head.size):
+    size, most = head.size, _most(connection)
+    if size > most:
+        size = connection.scalar(select(func.count()).select_from(feed)) or 0
+        yield Finding(f"the log has {head.size} events by its head, the feed has {size}")
+    for hash, wrongs in _leaves(connection, size):
         yield from wrongs
         for place, hashes in edge.append(hash):
             yield from _unlike(connection, place, hashes)
         if kept is not None and edge.size == kept.size:
             passed = edge.root()
-    for place, hashes in edge.partial():
-        yield from _unlike(connection, place, hashes)
-    yield from _surplus(connection, head.size)
+    if headed:
+        for place, hashes in edge.partial():
+            yield from _unlike(connection, place, hashes)
+        yield from _surplus(connection, edge.size)
     if edge.root() != head.root:
         yield Finding(f"the leaves of the log do not give its root at {head.size}")
     if kept is not None:
         yield from _broken_off(head, kept, passed)
     yield from map(Finding, checks.faults(connection))
+
+
+_keys = select(log_keys.c.public_key, log_keys.c.key_id)
 
 
 def _misnoted(head: Head, trusted: Sequence[Key]) -> str | None:
@@ -107,6 +132,13 @@ def _misnoted(head: Head, trusted: Sequence[Key]) -> str | None:
     if signed != (head.origin, head.size, head.root):
         return f"that is {signed.size} events with another root, or of another log"
     return None
+
+
+def _most(connection: Connection) -> int:
+    """More events than feed or tiles have room for there are not, whatever the head says."""
+    positions = connection.scalar(select(func.count()).select_from(feed)) or 0
+    lowest = select(func.count()).select_from(log_tiles).where(log_tiles.c.level == 0)
+    return max(positions, TILE_WIDTH * (connection.scalar(lowest) or 0))
 
 
 def _leaves(connection: Connection, size: int) -> Iterator[tuple[bytes, list[Finding]]]:
@@ -121,6 +153,7 @@ def _leaves(connection: Connection, size: int) -> Iterator[tuple[bytes, list[Fin
             (number << 8) + index + 1: hash
             for (_, number), hashes in tiles.items()
             for index, hash in enumerate(split(hashes))
+            if len(hash) == HASH_BYTES
         }
         found = {entry.position: entry for entry in reading.entries(connection, start, until)}
         gaps = _gaps(position for position in range(start + 1, until + 1) if position not in found)
@@ -132,8 +165,7 @@ def _leaves(connection: Connection, size: int) -> Iterator[tuple[bytes, list[Fin
                 wrongs = _differing(entry, hash)
                 hash = hash or leaf_hash(leaf(entry))
             else:
-                says = f"{_name(entry)} is in the feed and does not exist"
-                wrongs = [_finding(says, entry)]
+                wrongs = [_finding(f"{_name(entry)} is in the feed and {entry.why}", entry)]
             yield hash or bytes(32), wrongs
 
 
@@ -182,14 +214,19 @@ def _what(event: Event) -> str:
     return "its stored bytes, its commit or its place were changed"
 
 
-def _name(entry: Event | reading.Gone) -> str:
+def _name(entry: Event | reading.Broken) -> str:
     topic = f"{entry.topic}, " if isinstance(entry, Event) else ""
-    of = UUID(bytes=entry.stream_id)
-    return f"the event at position {entry.position} ({topic}version {entry.version} of {of})"
+    place = f"version {entry.version} of {_stream(entry)}"
+    return f"the event at position {entry.position} ({topic}{place})"
 
 
-def _finding(says: str, entry: Event | reading.Gone) -> Finding:
-    return Finding(says, entry.position, UUID(bytes=entry.stream_id), entry.version)
+def _finding(says: str, entry: Event | reading.Broken) -> Finding:
+    return Finding(says, entry.position, _stream(entry), entry.version)
+
+
+def _stream(entry: Event | reading.Broken) -> UUID | None:
+    id = entry.stream_id
+    return UUID(bytes=id) if isinstance(id, bytes) else id
 
 
 def _unlike(connection: Connection, place: Place, hashes: bytes) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, cast
@@ -14,7 +14,7 @@ import msgspec
 
 from infrastructure.database import Database
 from infrastructure.transparency import reading
-from infrastructure.transparency.log import Head, TransparencyLog, find_head
+from infrastructure.transparency.log import BrokenLog, Head, TransparencyLog, find_head
 from infrastructure.transparency.merkle import Hashes, consistency, inclusion
 from infrastructure.transparency.verifier import BUNDLE_FORMAT, Event
 from projections.queries import ProjectionBehind, Queries
@@ -95,7 +95,7 @@ class EvidenceRoom:
             if since is not None and since > head.size:
                 raise LookupError(f"the log holds {head.size} events")
             stored = reading.of_stream(connection, id)[: entry.version]
-            proven, continuation = self._proven(stored, head, since)
+            proven, continuation = self._proven(list(_whole(stored)), head, since)
         evidence = Evidence(
             format=BUNDLE_FORMAT,
             ticket_id=id,
@@ -141,6 +141,13 @@ class EvidenceRoom:
     def _customer(self, id: UUID) -> NamedCustomer:
         served = self._queries.get("customer", id, NOTHING_SEEN)
         return NamedCustomer(id, msgspec.json.decode(served.body)["name"] if served else None)
+
+
+def _whole(stored: Iterable[Event | reading.Broken]) -> Iterator[Event]:
+    for event in stored:
+        if isinstance(event, reading.Broken):
+            raise BrokenLog(f"the event at {event.position} {event.why}")
+        yield event
 
 
 def encoded(hashes: Hashes, path: Sequence[tuple[int, int]]) -> list[str]:

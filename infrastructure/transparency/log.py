@@ -10,9 +10,10 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 from uuid import uuid4
 
+from msgspec import Meta, convert
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
@@ -21,7 +22,7 @@ from infrastructure.event_store.faults import is_lost_race
 from infrastructure.event_store.keyring import KeyRing
 from infrastructure.event_store.tables import feed
 from infrastructure.transparency import reading
-from infrastructure.transparency.merkle import Edge, Hashes, Place, Span, edge_tiles
+from infrastructure.transparency.merkle import HASH_BYTES, Edge, Hashes, Place, Span, edge_tiles
 from infrastructure.transparency.signing import Signers
 from infrastructure.transparency.tables import log_head, log_tiles
 from infrastructure.transparency.verifier import EMPTY_ROOT, Event, Key, leaf_hash
@@ -40,8 +41,8 @@ class Head(NamedTuple):
     """The log as it was signed last."""
 
     origin: str
-    size: int
-    root: bytes
+    size: Annotated[int, Meta(ge=0)]
+    root: Annotated[bytes, Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
     note: str
 
 
@@ -155,8 +156,14 @@ def signed_by(note: str) -> set[bytes]:
 
 
 def find_head(connection: Connection) -> Head | None:
+    """Raises `BrokenLog` where the row is none."""
     row = connection.execute(_head).one_or_none()
-    return Head(row.origin, row.size, bytes(row.root), row.note.decode()) if row else None
+    if row is None:
+        return None
+    try:
+        return convert((row.origin, row.size, row.root, row.note.decode()), Head)
+    except (AttributeError, ValueError):
+        raise BrokenLog("the head of the log holds what none can") from None
 
 
 def load_tiles(connection: Connection, places: Iterable[Place]) -> dict[Place, bytes]:
@@ -167,7 +174,7 @@ def load_tiles(connection: Connection, places: Iterable[Place]) -> dict[Place, b
     found = {}
     for level, numbers in by_level.items():
         rows = connection.execute(_tiles, dict(level=level, numbers=numbers))
-        found.update({(level, row.number): bytes(row.hashes) for row in rows})
+        found.update({(level, number): hashes for number, hashes in rows if type(hashes) is bytes})
     return found
 
 

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select
+from msgspec import Meta, convert
+from sqlalchemy import Connection, Row, bindparam, select
 
 from infrastructure.event_store.tables import feed
 from infrastructure.transparency.verifier import Event, leaf
 
 
-class Gone(NamedTuple):
-    """A position of the feed whose event does not exist."""
+class Broken(NamedTuple):
+    """A position of the feed whose event does not exist, or holds what no event can.
+
+    SQLite keeps whatever it is given, of whatever type: `stream_id` and `version` are `None`
+    where they are none.
+    """
 
     position: int
-    stream_id: bytes
-    version: int
+    stream_id: UUID | None
+    version: int | None
+    why: str
 
 
-def entries(connection: Connection, after: int, until: int) -> Iterator[Event | Gone]:
+def entries(connection: Connection, after: int, until: int) -> Iterator[Event | Broken]:
     """What the feed holds from behind one position up to and including another."""
     statement = _ENTRIES.format(mark=_mark(connection))
     for row in connection.exec_driver_sql(statement, (after, until)):
-        position, stream_id, version, topic, recorded_at, commit_id, state = row
-        if topic is None:
-            yield Gone(position, bytes(stream_id), version)
-        else:
-            moment = microseconds(recorded_at)
-            yield Event(position, stream_id, version, topic, moment, commit_id, state)
+        yield _entry(row)
 
 
 def leaves(connection: Connection, after: int, until: int) -> list[bytes | None]:
@@ -45,19 +46,50 @@ def leaves(connection: Connection, after: int, until: int) -> list[bytes | None]
     return [row for (row,) in connection.exec_driver_sql(_LEAVES, (after, until))]
 
 
-def of_stream(connection: Connection, id: UUID) -> list[Event]:
+def of_stream(connection: Connection, id: UUID) -> list[Event | Broken]:
     """A stream's events that are in the feed, by version."""
     statement = _STREAM.format(mark=_mark(connection))
     rows = connection.exec_driver_sql(statement, (id.bytes,))
-    return [
-        Event(position, stream_id, version, topic, microseconds(recorded_at), commit_id, state)
-        for position, stream_id, version, topic, recorded_at, commit_id, state in rows
-    ]
+    return [_entry(row) for row in rows]
 
 
 def position_of(connection: Connection, id: UUID, version: int) -> int | None:
     """`None` while the event is not sequenced, or where there is none."""
     return connection.scalar(_position, dict(id=id, version=version))
+
+
+def _entry(row: Row[Any]) -> Event | Broken:
+    try:
+        position, stream_id, version, topic, moment, commit_id, state = convert(tuple(row), _ROW)
+        return Event(position, stream_id, version, topic, microseconds(moment), commit_id, state)
+    except (TypeError, ValueError):
+        return _broken(tuple(row))
+
+
+def _broken(row: Sequence[Any]) -> Broken:
+    position, stream_id, version, *columns = row
+    if not any(column is not None for column in columns):
+        why = "does not exist"
+    else:
+        wrong = [
+            name
+            for name, column, holds in zip(_NAMES, columns, _HOLDS, strict=True)
+            if not _is(holds, column)
+        ]
+        why = f"holds what no event can in its {', '.join(wrong) or 'key'}"
+    id = UUID(bytes=stream_id) if _is(_Id, stream_id) else None
+    return Broken(position, id, version if _is(_Version, version) else None, why)
+
+
+def _is(holds: Any, column: Any) -> bool:
+    try:
+        if holds is _Moment:
+            microseconds(column)
+        else:
+            convert(column, holds)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _mark(connection: Connection) -> str:
@@ -73,6 +105,12 @@ def microseconds(moment: Any) -> int:
 
 
 _EPOCH = datetime(1970, 1, 1)
+_Id = Annotated[bytes, Meta(min_length=16, max_length=16)]
+_Version = Annotated[int, Meta(ge=0, lt=2**32)]
+_Moment = Any
+_HOLDS = str, _Moment, _Id, bytes
+_NAMES = "topic", "recorded_at", "commit", "stored bytes"
+_ROW = tuple[int, _Id, _Version, str, _Moment, _Id, bytes]
 _position = select(feed.c.position).where(
     feed.c.originator_id == bindparam("id"), feed.c.originator_version == bindparam("version")
 )

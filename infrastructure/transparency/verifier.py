@@ -53,10 +53,10 @@ def leaf(event: Event) -> bytes:
     1 byte 0x01, position (8), stream id (16), version (4), recorded_at (8, signed), commit
     id (16), SHA-256 of the stored bytes (32), topic (the rest, UTF-8).
     """
-    position, stream_id, version, topic, recorded_at, commit_id, state = event
-    digest = sha256(state).digest()
-    fixed = _LEAF.pack(1, position, stream_id, version, recorded_at, commit_id, digest)
-    return fixed + topic.encode()
+    if not len(event.stream_id) == len(event.commit_id) == 16:
+        raise ValueError("an id has 16 bytes")
+    digest = sha256(event.state).digest()
+    return _LEAF.pack(1, *event[:3], *event[4:6], digest) + event.topic.encode()
 
 
 def leaf_hash(data: bytes) -> bytes:

@@ -98,6 +98,22 @@ def test_a_key_that_is_not_the_logs_is_a_fault(
     assert "no Ed25519 public key" in nonsense.stdout
 
 
+def test_a_head_that_is_none_is_told_in_a_sentence(
+    ask: Ask, embedded: dict[str, str], runtime: Runtime, held: Path
+) -> None:
+    with runtime.database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE log_head SET size = 'many'")
+
+    checked = ask("audit", "check", "--against", str(held), settings=embedded)
+    told = ask("audit", "check", "--json", settings=embedded)
+    made = ask("audit", "checkpoint", settings=embedded)
+
+    assert (checked.exit_code, told.exit_code, made.exit_code) == (1, 1, 1)
+    assert checked.stdout.splitlines() == ["the head of the log holds what none can"]
+    assert json.loads(told.stdout)["checkpoint"] is None
+    assert made.stderr.splitlines()[-1] == "Error: the head of the log holds what none can"
+
+
 def test_a_signer_is_added_and_the_old_one_retires(
     ask: Ask, embedded: dict[str, str], runtime: Runtime, held: Path
 ) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 from cli.demo import Size, seed
 from commands.customers import RegisterCustomer
 from commands.kernel import Context
-from infrastructure.runtime import Runtime
+from infrastructure.runtime import Runtime, open_runtime
+from infrastructure.settings import Settings
 from infrastructure.transparency.checking import Finding, check
+from tests.shop import SECRETS
 
 TINY = Size(customers=3, vehicles=3, mechanics=2, parts=3, tickets=4)
 
@@ -46,3 +51,24 @@ def findings(runtime: Runtime, held: str | None = None, keys: Sequence[str] = ()
 
 def said(runtime: Runtime, held: str | None = None, keys: Sequence[str] = ()) -> list[str]:
     return [finding.says for finding in findings(runtime, held, keys)]
+
+
+class Past(NamedTuple):
+    """A shop's database at two moments, and what an auditor kept at each."""
+
+    before: Path
+    after: Path
+    held_before: str
+    held: str
+    keys: list[str]
+
+
+def opened(directory: Path) -> Runtime:
+    return open_runtime(Settings(data_dir=directory, **SECRETS))
+
+
+def copied(file: Path, directory: Path) -> Runtime:
+    shutil.copy(file, directory / "shop.db")
+    for left in ("shop.db-wal", "shop.db-shm"):
+        (directory / left).unlink(missing_ok=True)
+    return opened(directory)

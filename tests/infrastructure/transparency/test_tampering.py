@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 import pytest
 
-from infrastructure.runtime import Runtime, open_runtime
-from infrastructure.settings import Settings
+from infrastructure.runtime import Runtime
 from infrastructure.transparency import evidence as evidence_module
 from infrastructure.transparency.checking import check
 from infrastructure.transparency.verifier import Key, open_checkpoint, verify_bundle
-from tests.infrastructure.transparency.past import catch_up, findings, go_on, happen
+from tests.infrastructure.transparency.past import Past, catch_up, copied, findings, go_on, happen
 from tests.infrastructure.transparency.tamper import (
     COVER_UPS,
     FALSIFICATIONS,
@@ -26,54 +23,8 @@ from tests.infrastructure.transparency.tamper import (
     build_the_log_anew,
     nothing,
 )
-from tests.shop import SECRETS, prepare_url
 
 TAMPERINGS = int(os.environ.get("TAMPERINGS", "100"))
-
-
-class Past(NamedTuple):
-    """A shop's database at two moments, and what an auditor kept at each."""
-
-    before: Path
-    after: Path
-    held_before: str
-    held: str
-    keys: list[str]
-
-
-@pytest.fixture(scope="session")
-def past(tmp_path_factory: pytest.TempPathFactory) -> Past:
-    directory = tmp_path_factory.mktemp("past")
-    prepare_url(f"sqlite:///{directory / 'shop.db'}")
-    runtime = opened(directory)
-    happen(runtime)
-    while runtime.advance():
-        continue
-    held_before = catch_up(runtime)
-    runtime.close()
-    shutil.copy(directory / "shop.db", before := directory / "before.db")
-    runtime = opened(directory)
-    go_on(runtime, 30)
-    while runtime.advance():
-        continue
-    held = catch_up(runtime)
-    go_on(runtime, 5)
-    catch_up(runtime)
-    keys = [key.public_key for key in runtime.transparency_log.signers.published()]
-    runtime.close()
-    shutil.copy(directory / "shop.db", after := directory / "after.db")
-    return Past(before, after, held_before, held, keys)
-
-
-def opened(directory: Path) -> Runtime:
-    return open_runtime(Settings(data_dir=directory, **SECRETS))
-
-
-def copied(file: Path, directory: Path) -> Runtime:
-    shutil.copy(file, directory / "shop.db")
-    for left in ("shop.db-wal", "shop.db-shm"):
-        (directory / left).unlink(missing_ok=True)
-    return opened(directory)
 
 
 def size_of(note: str, keys: list[str]) -> int:
