@@ -16,7 +16,7 @@ import msgspec
 
 from benchmarks.append import CONTEXT
 from benchmarks.measure import size, table, write_section
-from benchmarks.servers import Subject, runtime_on, subjects
+from benchmarks.servers import Subject, runtime_on, subject
 from cli.demo import Size, seed
 from domain.inventory import StockReceived
 from domain.kernel import Event, Recorded
@@ -37,9 +37,8 @@ GOALS += "1 s, 100,000 events verified per second."
 
 
 def main() -> int:
-    with subjects() as found:
-        for subject in found:
-            measure(subject)
+    with subject() as measured:
+        measure(measured)
     return 0
 
 

@@ -22,7 +22,7 @@ from api.app import create_app
 from benchmarks.append import CONTEXT
 from benchmarks.measure import interleave, percentile, say, size, table, write_section
 from benchmarks.replay import fill
-from benchmarks.servers import runtime_on, subjects, valkey
+from benchmarks.servers import runtime_on, subject, valkey
 from cli.accounts import create
 from commands.inventory import AddItem, ReceiveStock
 from domain.account import Role
@@ -43,17 +43,16 @@ processes = get_context("spawn")
 
 def main() -> int:
     """The results go to results.md."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory, subjects() as found:
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory, subject() as measured:
         small, large = int(size("FEED_SMALL", 100_000)), int(size("FEED_LARGE", 1_000_000))
         sqlite = f"sqlite:///{Path(directory, 'shop.db')}"
         with closing(runtime_on(sqlite)) as runtime:
             prepare(runtime)
         _measure(sqlite, "SQLite", "SQLite, in the process", [small, large])
-        for subject in found:
-            subject.durable(False)
-            url = subject.prepared("feed")
-            _measure(url, subject.name, subject.version, [small])
-            _latency(subject.prepared("streams"), Path(directory), subject.name, subject.version)
+        measured.durable(False)
+        name, version = measured.name, measured.version
+        _measure(measured.prepared("feed"), name, version, [small])
+        _latency(measured.prepared("streams"), Path(directory), name, version)
     return 0
 
 

@@ -15,8 +15,9 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import insert
 
+from domain.inventory import ItemAdded
 from domain.kernel import Event, Recorded
-from domain.ticket_events import TicketCompleted, TicketStarted
+from domain.ticket_events import TicketCompleted, TicketOpened, TicketStarted
 from infrastructure.event_store.mapper import EventMapper
 from infrastructure.event_store.tables import events, feed
 from infrastructure.ids import uuid7
@@ -32,9 +33,12 @@ Step = tuple[UUID, Event]
 
 
 class Past:
-    """What has happened so far; it can be gone on with."""
+    """What has happened so far; it can be gone on with. `tickets` have been opened, each for one
+    of `visitors`: customer and vehicle."""
 
     def __init__(self, runtime: Runtime) -> None:
+        self.items, self.tickets = list[UUID](), list[UUID]()
+        self.visitors = list[tuple[UUID, UUID]]()
         self._runtime, self._happenings = runtime, _happenings()
         self._versions, self._position = Counter[UUID](), 0
 
@@ -48,6 +52,12 @@ class Past:
     def _recorded(self, id: UUID, event: Event) -> Recorded[Any]:
         self._versions[id] += 1
         self._position += 1
+        match event:
+            case ItemAdded():
+                self.items.append(id)
+            case TicketOpened():
+                self.tickets.append(id)
+                self.visitors.append((event.customer_id, event.vehicle_id))
         return Recorded(
             originator_id=id,
             originator_version=self._versions[id],

@@ -1,226 +1,176 @@
-"""Requests per second, and what each costs the processes that serve it."""
+"""What clients ask: of this service, and of the same shop on the other stack."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from statistics import median
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
+from typing import Any, NamedTuple
 
 import msgspec
 
-from benchmarks.http_client import Clients, Connection, request
-from benchmarks.http_servers import How, Running, World, cpu_seconds
-from benchmarks.measure import percentile, say, size, table, write_section
+from benchmarks.http_client import Clients, Connection, Requests, request
+from benchmarks.http_servers import Running, World
 from benchmarks.shop_data import CUSTOMERS, DESCRIPTION, OPEN_EVERY, PARTS, TICKETS, vin
 
 DIFFERENT = 400
 """So many different requests go round in each case."""
+CLOSES_PER_SECOND = 600
+"""Opened for them beforehand; where more could be closed, the turn is over sooner."""
 
-Requests = Callable[[Running], list[bytes]]
+Asked = Callable[[Running], Requests]
 
 
 class Case(NamedTuple):
-    """One thing both can do, and how many times as fast this service wants to be."""
+    """One thing both can do, and how many times as fast this service wants to be; 0: unsaid."""
 
     name: str
-    ours: Requests
-    theirs: Requests
+    ours: Asked
+    theirs: Asked
     goal: float
+    is_read: bool = True
 
 
-class Turn(NamedTuple):
-    per_second: float
-    cpu_us: float
-    p50_ms: float
-    p99_ms: float
+class Opened(msgspec.Struct):
+    id: Any
 
 
-def cases(world: World) -> list[Case]:
-    ids = world.ids
-    spread = range(0, len(ids.tickets), max(1, len(ids.tickets) // DIFFERENT))
-    opened = [n for n in range(TICKETS) if not n % OPEN_EVERY]
-    plenty = range(DIFFERENT)
-
-    def get(*paths: str) -> Requests:
-        return lambda running: reads(running, paths)
-
-    def post(path: Callable[[int], str], body: Callable[[int], object]) -> Requests:
-        return lambda running: [
-            request("POST", path(n), _headers(running), msgspec.json.encode(body(n)))
-            for n in plenty
-        ]
-
+def cases(world: World, clients: Clients, seconds: float) -> list[Case]:
+    ours, theirs = our_requests(world), their_requests()
+    number = int(CLOSES_PER_SECOND * seconds)
     return [
+        Case("one ticket", ours["ticket"], theirs["ticket"], 5),
+        Case("a page of 50 tickets", ours["page"], theirs["page"], 20),
+        Case("leaderboard", ours["ranking"], theirs["ranking"], 8),
+        Case("stock levels, 50", ours["levels"], theirs["levels"], 0),
+        Case("open a ticket", ours["open"], theirs["open"], 2, is_read=False),
+        Case("add a part", ours["part"], theirs["part"], 2, is_read=False),
         Case(
-            "one ticket",
-            get(*(f"/v1/tickets/{ids.tickets[n]}" for n in spread)),
-            get(*(f"/tickets/{1 + n}" for n in spread)),
-            5,
+            "close a ticket",
+            closing(ours["open"], "/v1/tickets/{}/close", clients, number),
+            closing(theirs["open"], "/tickets/{}/close", clients, number),
+            0,
+            is_read=False,
         ),
-        Case("a page of 50 tickets", get("/v1/tickets?sort=-created_at"), get("/tickets"), 20),
-        Case("ranking", get("/v1/mechanics/leaderboard"), get("/mechanics/ranking"), 8),
-        Case("stock levels, 50", get("/v1/stock-levels"), get("/parts/levels"), 0),
-        Case(
-            "open a ticket",
-            post(
-                lambda n: "/v1/tickets",
-                lambda n: dict(
-                    customer_id=ids.customers[n % CUSTOMERS][0],
-                    vehicle_id=ids.customers[n % CUSTOMERS][1],
-                    description=DESCRIPTION,
-                ),
-            ),
-            post(
-                lambda n: "/tickets",
-                lambda n: dict(customer_id=1 + n, vin=vin(n), description=DESCRIPTION),
-            ),
-            2,
-        ),
-        Case(
-            "add a part",
-            post(
-                lambda n: f"/v1/tickets/{ids.open_tickets[n % len(ids.open_tickets)]}/parts",
-                lambda n: dict(inventory_id=ids.parts[n * 7 % PARTS], quantity=1),
-            ),
-            post(
-                lambda n: f"/tickets/{1 + opened[n % len(opened)]}/parts",
-                lambda n: dict(part_id=1 + n * 7 % PARTS, quantity=1),
-            ),
-            2,
-        ),
+        Case("mixed, 9 reads to 1 write", mixed(ours), mixed(theirs), 0, is_read=False),
     ]
 
 
-def reads(running: Running, paths: Sequence[str]) -> list[bytes]:
+def our_requests(world: World) -> dict[str, Asked]:
+    ids = world.ids
+    tickets = ids.tickets[:: max(1, len(ids.tickets) // DIFFERENT)]
+    return {
+        "ticket": reading(*(f"/v1/tickets/{ticket}" for ticket in tickets)),
+        "page": reading("/v1/tickets?sort=-created_at"),
+        "ranking": reading("/v1/mechanics/leaderboard"),
+        "levels": reading("/v1/stock-levels"),
+        "open": posting(
+            lambda n: "/v1/tickets",
+            lambda n: dict(
+                customer_id=ids.customers[n % len(ids.customers)][0],
+                vehicle_id=ids.customers[n % len(ids.customers)][1],
+                description=DESCRIPTION,
+            ),
+            CUSTOMERS,
+        ),
+        "part": posting(
+            lambda n: f"/v1/tickets/{ids.open_tickets[n % len(ids.open_tickets)]}/parts",
+            lambda n: dict(inventory_id=ids.parts[n * 7 % len(ids.parts)], quantity=1),
+        ),
+    }
+
+
+def their_requests() -> dict[str, Asked]:
+    spread = range(1, 1 + TICKETS, max(1, TICKETS // DIFFERENT))
+    opened = range(1, 1 + TICKETS, OPEN_EVERY)
+    return {
+        "ticket": reading(*(f"/tickets/{id}" for id in spread)),
+        "page": reading("/tickets"),
+        "ranking": reading("/mechanics/ranking"),
+        "levels": reading("/parts/levels"),
+        "open": posting(
+            lambda n: "/tickets",
+            lambda n: dict(
+                customer_id=1 + n % CUSTOMERS, vin=vin(n % CUSTOMERS), description=DESCRIPTION
+            ),
+            CUSTOMERS,
+        ),
+        "part": posting(
+            lambda n: f"/tickets/{opened[n % len(opened)]}/parts",
+            lambda n: dict(part_id=1 + n * 7 % PARTS, quantity=1),
+        ),
+    }
+
+
+def nothing(running: Running) -> Requests:
+    """Of the bare route."""
+    return Requests(running.port, [request("GET", "/v1/nothing")])
+
+
+def reading(*paths: str) -> Asked:
     """With a token of what was read last, where there are tokens."""
-    headers = _headers(running)
-    if running.authorization and paths[0].startswith("/v1"):
+
+    def asked(running: Running) -> Requests:
+        headers = _headers(running)
         connection = Connection(running.port)
         connection.ask(request("GET", paths[0], headers))
-        headers["Consistency-Token"] = connection.header("consistency-token")
+        if token := connection.header("consistency-token"):
+            headers["Consistency-Token"] = token
         connection.close()
-    return [request("GET", path, headers) for path in paths]
+        return Requests(running.port, [request("GET", path, headers) for path in paths])
+
+    return asked
+
+
+def posting(
+    path: Callable[[int], str], body: Callable[[int], object], number: int = DIFFERENT
+) -> Asked:
+    def asked(running: Running) -> Requests:
+        made = (msgspec.json.encode(body(n)) for n in range(number))
+        headers = _headers(running)
+        posts = [request("POST", path(n), headers, each) for n, each in enumerate(made)]
+        return Requests(running.port, posts)
+
+    return asked
+
+
+def closing(opening: Asked, path: str, clients: Clients, number: int) -> Asked:
+    """Each is opened first, which is not measured, and closed once."""
+
+    def asked(running: Running) -> Requests:
+        opened = _repeated(opening(running).requests, number)
+        bodies = clients.answers(Requests(running.port, opened))
+        ids = [msgspec.json.decode(body, type=Opened).id for body in bodies]
+        posts = [request("POST", path.format(id), _headers(running), b"{}") for id in ids]
+        return Requests(running.port, posts, once=True)
+
+    return asked
+
+
+def mixed(asked: dict[str, Asked]) -> Asked:
+    """A working day: mostly single tickets, now and then a list, every tenth request a write.
+    Each client carries the token of its last answer."""
+
+    def made(running: Running) -> Requests:
+        each = {name: cycle(_tokenless(what(running).requests)) for name, what in asked.items()}
+        order = [
+            *(["ticket"] * 5 + ["page"] * 2 + ["ranking", "levels", "open"]),
+            *(["page", "levels"] + ["ticket"] * 5 + ["ranking", "page", "part"]),
+        ]
+        turns = DIFFERENT // len(order)
+        return Requests(running.port, [next(each[name]) for name in order * turns], follows=True)
+
+    return made
+
+
+def _tokenless(requests: Sequence[bytes]) -> Iterator[bytes]:
+    for each in requests:
+        lines = each.split(b"\r\n")
+        yield b"\r\n".join(line for line in lines if not line.startswith(b"Consistency-Token:"))
+
+
+def _repeated(requests: Sequence[bytes], number: int) -> list[bytes]:
+    return [requests[n % len(requests)] for n in range(number)]
 
 
 def _headers(running: Running) -> dict[str, str]:
     return {"Authorization": running.authorization} if running.authorization else {}
-
-
-def measure(world: World, clients: Clients) -> None:
-    how = How()
-    rounds, seconds = int(size("ROUNDS", 5)), size("HTTP_SECONDS", 2)
-    with ExitStack() as running:
-        running.enter_context(world.worker())
-        serving: dict[str, Running] = {
-            "ours": running.enter_context(world.ours(how, limits=True)),
-            "ours, no limits": running.enter_context(world.ours(how, limits=False)),
-            "theirs": running.enter_context(world.theirs(how, cached=False)),
-            "theirs, cached": running.enter_context(world.theirs(how, cached=True)),
-            "bare": running.enter_context(world.bare(how)),
-        }
-        rows, costs = [], []
-        for case in cases(world):
-            is_read = case.goal != 2
-            who = [name for name in serving if is_read or name in ("ours", "theirs")]
-            asked = {name: _requests(case, name, serving[name]) for name in who}
-            found: dict[str, list[Turn]] = {name: [] for name in who}
-            for n in range(rounds):
-                for name in who[n % len(who) :] + who[: n % len(who)]:
-                    found[name].append(turn(serving[name], asked[name], clients, seconds))
-            best = {name: _median(turns) for name, turns in found.items()}
-            rows.append(_row(case, best))
-            costs.append(_costs(case, best))
-            say(f"{case.name}: {best}")
-    parts = [table(HEADERS, rows), table(COST_HEADERS, costs), TEXT]
-    write_section(
-        f"Over HTTP, {world.subject.name}", world.subject.version, parts, make="bench-read"
-    )
-
-
-def _requests(case: Case, name: str, running: Running) -> list[bytes]:
-    if name == "bare":
-        return [request("GET", "/v1/nothing")]
-    return (case.ours if name.startswith("ours") else case.theirs)(running)
-
-
-def turn(running: Running, requests: list[bytes], clients: Clients, seconds: float) -> Turn:
-    before = cpu_seconds(running.server)
-    load = clients.drive(running.port, requests, seconds)
-    used = cpu_seconds(running.server) - before
-    if load.refused:
-        raise RuntimeError(f"{load.refused} of {load.answers + load.refused} refused")
-    ms = [1000 * each for each in load.seconds]
-    return Turn(
-        load.answers / seconds,
-        1e6 * used / load.answers,
-        percentile(ms, 0.5),
-        percentile(ms, 0.99),
-    )
-
-
-def _median(turns: list[Turn]) -> Turn:
-    return Turn(*(median(values) for values in zip(*turns, strict=True)))
-
-
-def _row(case: Case, best: dict[str, Turn]) -> list[object]:
-    mine = best["ours"].per_second
-    free, cached, nothing = (best.get(n) for n in ("ours, no limits", "theirs, cached", "bare"))
-    return [
-        case.name,
-        mine,
-        free.per_second if free else "",
-        best["theirs"].per_second,
-        cached.per_second if cached else "",
-        nothing.per_second if nothing else "",
-        mine / best["theirs"].per_second,
-        case.goal or "",
-        mine / cached.per_second if cached else "",
-        mine / nothing.per_second if nothing else "",
-        free.per_second / nothing.per_second if free and nothing else "",
-    ]
-
-
-def _costs(case: Case, best: dict[str, Turn]) -> list[object]:
-    row: list[object] = [case.name]
-    for name in ("ours", "ours, no limits", "theirs", "theirs, cached", "bare"):
-        row.append(best[name].cpu_us if name in best else "")
-    for name in ("ours", "theirs"):
-        row += [best[name].p50_ms, best[name].p99_ms]
-    return row
-
-
-HEADERS = (
-    "requests/s",
-    "this service",
-    "without limits",
-    "seed stack",
-    "seed stack, all cached 60 s",
-    "bare route",
-    "**this / seed**",
-    "goal",
-    "this / seed cached",
-    "this / bare",
-    "without limits / bare",
-)
-COST_HEADERS = (
-    "CPU µs per request",
-    "this service",
-    "without limits",
-    "seed stack",
-    "seed stack, all cached",
-    "bare route",
-    "this p50 ms",
-    "p99 ms",
-    "seed p50 ms",
-    "p99 ms",
-)
-TEXT = f"""\
-Same gunicorn for all (2 processes, gthread with 4 threads, connections kept alive), 8 clients in
-processes of their own with one connection each, on the same cores as servers, database and Redis.
-{CUSTOMERS:,} customers, {TICKETS:,} tickets, 50 mechanics, {PARTS} parts; COMMIT waits for the
-disk. This service checks token, role, consistency token and limits on every request, and its
-worker runs beside it; the seed stack checks token, role and limits. "All cached" answers every
-read from Redis for a minute, however wrong it is by then, and so does no more than check the token
-and fetch; this service's reads are never older than the client's last. CPU is that of the
-processes that serve HTTP, from /proc."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any, NamedTuple
+from itertools import cycle
+from typing import Any, NamedTuple, Protocol
 
 from benchmarks.writers import processes
 
@@ -14,12 +15,24 @@ START_SECONDS_MAX = 60
 CHUNK = 256 * 1024
 
 
+Ask = Callable[[], bool | None]
+"""Asks once: whether the answer was a good one, or None if there is no more to ask."""
+
+
+class Script(Protocol):
+    """What clients do; it is sent to their processes."""
+
+    def asking(self, client: int, clients: int) -> Ask: ...
+
+
 class Load(NamedTuple):
-    """What clients together got. `seconds` are those of each answer, in the order of arrival."""
+    """What clients together got. `elapsed` ends with the last of them, `times` are those of each
+    answer; seconds."""
 
     answers: int
     refused: int
-    seconds: list[float]
+    elapsed: float
+    times: list[float]
 
 
 class Connection:
@@ -81,6 +94,36 @@ def request(
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+class Requests(NamedTuple):
+    """Each client begins at another one of them and goes round; `once`: has its share of them
+    and asks each once. `follows`: sends the consistency token of its last answer along."""
+
+    port: int
+    requests: Sequence[bytes]
+    once: bool = False
+    follows: bool = False
+
+    def asking(self, client: int, clients: int) -> Ask:
+        connection, mine = Connection(self.port), self.of(client, clients)
+
+        def ask() -> bool | None:
+            if (each := next(mine, None)) is None:
+                return None
+            if self.follows and (token := connection.header("consistency-token")):
+                line, _, rest = each.partition(b"\r\n")
+                each = b"%b\r\nConsistency-Token: %b\r\n%b" % (line, token.encode(), rest)
+            return connection.ask(each)[0] < 300
+
+        return ask
+
+    def of(self, client: int, clients: int) -> Iterator[bytes]:
+        """Those of one client, in its order."""
+        start = client * len(self.requests) // clients
+        if self.once:
+            return iter(self.requests[start : (client + 1) * len(self.requests) // clients])
+        return cycle([*self.requests[start:], *self.requests[:start]])
+
+
 class Clients:
     """So many processes, which all start at one moment."""
 
@@ -91,21 +134,26 @@ class Clients:
             number, mp_context=processes, initializer=_remember, initargs=(barrier,)
         )
 
-    def drive(self, port: int, requests: Sequence[bytes], seconds: float) -> Load:
-        """Each client begins at another one of the requests and goes round."""
-        futures = [
-            self._pool.submit(_drive, port, _from(requests, n, self.number), seconds)
-            for n in range(self.number)
-        ]
-        loads = [future.result() for future in futures]
+    def drive(self, script: Script, seconds: float) -> Load:
+        """So long, or until there is no more to ask."""
+        loads = list(self._each(_drive, script, seconds))
         return Load(
             sum(load.answers for load in loads),
             sum(load.refused for load in loads),
-            [each for load in loads for each in load.seconds],
+            max(load.elapsed for load in loads),
+            [each for load in loads for each in load.times],
         )
+
+    def answers(self, requests: Requests) -> list[bytes]:
+        """The body of each, asked once."""
+        return [body for part in self._each(_gather, requests) for body in part]
 
     def close(self) -> None:
         self._pool.shutdown()
+
+    def _each(self, work: Callable[..., Any], *given: object) -> list[Any]:
+        futures = [self._pool.submit(work, *given, n, self.number) for n in range(self.number)]
+        return [future.result() for future in futures]
 
 
 _together: Any = None
@@ -116,24 +164,23 @@ def _remember(barrier: Any) -> None:
     _together = barrier
 
 
-def _from(requests: Sequence[bytes], client: int, clients: int) -> Sequence[bytes]:
-    start = client * len(requests) // clients
-    return [*requests[start:], *requests[:start]]
-
-
-def _drive(port: int, requests: Sequence[bytes], seconds: float) -> Load:
-    connection, answers, refused, times = Connection(port), 0, 0, list[float]()
-    connection.ask(requests[0])
+def _drive(script: Script, seconds: float, client: int, clients: int) -> Load:
+    ask, answers, refused, times = script.asking(client, clients), 0, 0, list[float]()
+    # The first one connects.
+    ask()
     _together.wait(START_SECONDS_MAX)
-    now = time.perf_counter()
-    end = now + seconds
-    while now < end:
-        status, _ = connection.ask(requests[(answers + refused) % len(requests)])
-        if status < 300:
-            answers += 1
-        else:
-            refused += 1
+    now = start = time.perf_counter()
+    while now < start + seconds and (good := ask()) is not None:
+        answers, refused = answers + good, refused + (not good)
         before, now = now, time.perf_counter()
         times.append(now - before)
+    return Load(answers, refused, now - start, times)
+
+
+def _gather(requests: Requests, client: int, clients: int) -> list[bytes]:
+    connection = Connection(requests.port)
+    found = [connection.ask(each) for each in requests._replace(once=True).of(client, clients)]
+    if refused := [body for status, body in found if status >= 300]:
+        raise RuntimeError(f"{len(refused)} refused, the first: {refused[0]!r}")
     connection.close()
-    return Load(answers, refused, times)
+    return [body for _, body in found]

@@ -3,12 +3,11 @@ the same number of processes and threads."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,12 +19,12 @@ import jwt
 from benchmarks.seed_stack.data import fill
 from benchmarks.servers import JWT_KEY, MASTER_KEY, Subject, runtime_on
 from benchmarks.shop_data import ADMIN_EMAIL, PASSWORD, Ids, fill_ours
+from infrastructure.runtime import Runtime
 from tests.server_process import Server
 from tests.service import Api, Process, Worker
 
 WORKERS = 2
 PLENTY = "100000000/minute"
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class How(NamedTuple):
@@ -34,6 +33,7 @@ class How(NamedTuple):
     worker_class: str = "gthread"
     threads: int = 4
     keepalive: int = 15
+    processes: int = WORKERS
 
 
 class Gunicorn(Process):
@@ -49,7 +49,7 @@ class Gunicorn(Process):
         how = self._how
         return [
             *(sys.executable, "-m", "gunicorn", self._application),
-            *("--bind", f"127.0.0.1:{self.port}", "--workers", str(WORKERS)),
+            *("--bind", f"127.0.0.1:{self.port}", "--workers", str(how.processes)),
             *("--worker-class", how.worker_class, "--threads", str(how.threads)),
             *("--keep-alive", str(how.keepalive), "--log-level", "warning"),
             "--no-control-socket",
@@ -69,6 +69,19 @@ class Running(NamedTuple):
     @property
     def port(self) -> int:
         return self.server.port
+
+
+class Following(NamedTuple):
+    """A worker, and a look at how far it is."""
+
+    worker: Worker
+    runtime: Runtime
+
+    def caught_up(self) -> None:
+        """Returns once the views show all that is committed."""
+        queries, feed = self.runtime.queries, self.runtime.feed
+        while feed.waiting_since() or queries.position() < feed.position():
+            time.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -131,16 +144,14 @@ class World:
         server.stop()
 
     @contextmanager
-    def worker(self) -> Iterator[None]:
-        """One that has caught up."""
-        # It says in its log that it has started.
-        settings = self._settings(How(), limits=False) | dict(LOG_LEVEL="INFO")
+    def worker(self) -> Iterator[Following]:
+        """One that has caught up; it says on INFO that it has begun."""
+        settings = self._settings(How(), limits=False) | {"LOG_LEVEL": "INFO"}
         worker = Worker.start(self.place(), **settings)
-        runtime = runtime_on(self.our_url)
-        while runtime.queries.position() < runtime.feed.position() or runtime.feed.waiting_since():
-            time.sleep(0.1)
-        runtime.close()
-        yield
+        with closing(runtime_on(self.our_url)) as runtime:
+            following = Following(worker, runtime)
+            following.caught_up()
+            yield following
         worker.kill()
 
     def _settings(self, how: How, *, limits: bool) -> dict[str, str]:
@@ -149,7 +160,7 @@ class World:
             REDIS_URL=self.redis_url,
             JWT_SECRET_KEY=JWT_KEY,
             MASTER_KEY=b64encode(MASTER_KEY).decode(),
-            WEB_CONCURRENCY=str(WORKERS),
+            WEB_CONCURRENCY=str(how.processes),
             WEB_THREADS=str(how.threads),
             RATE_LIMIT_ENABLED="1" if limits else "0",
             RATE_LIMIT_READS=PLENTY,
@@ -162,13 +173,3 @@ class World:
         body = {"email": ADMIN_EMAIL, "password": PASSWORD}
         answer = httpx.post(f"{url}/v1/auth/login", json=body, timeout=30)
         return f"Bearer {answer.raise_for_status().json()['access_token']}"
-
-
-def cpu_seconds(server: Server) -> float:
-    """What the processes that serve have used so far; the one above them does nothing."""
-    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    ticks = 0
-    for child in children:
-        facts = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(facts[11]) + int(facts[12])
-    return ticks / TICKS_PER_SECOND

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from statistics import median
 
-from benchmarks.http_cases import Turn, reads, turn
+from benchmarks.http_cases import reading
 from benchmarks.http_client import Clients
 from benchmarks.http_servers import How, World
 from benchmarks.measure import say, size, table, write_section
+from benchmarks.turns import Driver, in_turns
 
 WAYS = {
     "sync": How("sync", 1, 0),
@@ -22,24 +22,19 @@ WAYS = {
 
 def measure(world: World, clients: Clients) -> None:
     """The same cached GET of a ticket, through this service's application."""
-    rounds, seconds = int(size("ROUNDS", 5)), size("HTTP_SECONDS", 2)
+    rounds, seconds = int(size("ROUNDS", 5)), size("HTTP_SECONDS", 1.5)
+    asked = reading(*(f"/v1/tickets/{id}" for id in world.ids.tickets[:200]))
     with ExitStack() as running:
-        running.enter_context(world.worker())
-        serving = {
-            name: running.enter_context(world.application(how)) for name, how in WAYS.items()
+        driver = Driver(clients, world.subject, running.enter_context(world.worker()), seconds)
+        cases = {
+            name: (driver, running.enter_context(world.application(how)), asked)
+            for name, how in WAYS.items()
         }
-        paths = [f"/v1/tickets/{id}" for id in world.ids.tickets[:200]]
-        asked = {name: reads(serving[name], paths) for name in WAYS}
-        found: dict[str, list[Turn]] = {name: [] for name in WAYS}
-        names = list(WAYS)
-        for n in range(rounds):
-            for name in names[n % len(names) :] + names[: n % len(names)]:
-                found[name].append(turn(serving[name], asked[name], clients, seconds))
-    rows = []
-    for name, turns in found.items():
-        middle = Turn(*(median(values) for values in zip(*turns, strict=True)))
-        rows.append([name, middle.per_second, middle.cpu_us, middle.p50_ms, middle.p99_ms])
-        say(f"threads: {rows[-1]}")
+        rows = [
+            [name, turn.per_second, turn.cpu_us, turn.p50_ms, turn.p99_ms]
+            for name, turn in in_turns(cases, rounds).items()
+        ]
+    say(f"threads: {rows}")
     headers = ("one cached ticket", "requests/s", "CPU µs per request", "p50 ms", "p99 ms")
     title = f"Ways to serve, {world.subject.name}"
     write_section(title, world.subject.version, [table(headers, rows), TEXT], make="bench-read")

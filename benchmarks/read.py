@@ -12,15 +12,17 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import freshness, http_cases, http_threads
+from benchmarks import ages, comparison, freshness, http_threads, scaling
 from benchmarks.http_client import Clients
 from benchmarks.http_servers import World
 from benchmarks.measure import say
-from benchmarks.servers import subjects, valkey
+from benchmarks.servers import subject, valkey
 
 CLIENTS = 8
 BENCHMARKS: dict[str, Callable[[World, Clients], None]] = {
-    "requests": http_cases.measure,
+    "comparison": comparison.measure,
+    "scaling": scaling.measure,
+    "ages": ages.measure,
     "freshness": freshness.measure,
     "threads": http_threads.measure,
 }
@@ -33,11 +35,10 @@ def main(names: list[str]) -> int:
         return 2
     clients = Clients(CLIENTS)
     with ExitStack() as running, tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        # The last one: MySQL where TEST_MYSQLD names it.
-        subject = running.enter_context(subjects())[-1]
-        subject.durable(True)
+        measured = running.enter_context(subject())
+        measured.durable(True)
         redis_url = running.enter_context(valkey())
-        world = World.made(Path(directory), subject, redis_url)
+        world = World.made(Path(directory), measured, redis_url)
         for name in names or BENCHMARKS:
             BENCHMARKS[name](world, clients)
     clients.close()

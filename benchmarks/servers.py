@@ -1,4 +1,4 @@
-"""The databases that are measured: private MariaDB and, with TEST_MYSQLD, MySQL."""
+"""The database that is measured: a private MariaDB or, with TEST_MYSQLD, MySQL."""
 
 from __future__ import annotations
 
@@ -50,6 +50,10 @@ class Subject:
     def empty(self, name: str) -> str:
         return self._server.create_database(name)
 
+    @property
+    def pid(self) -> int:
+        return self._server.pid
+
     def execute(self, sql: str) -> tuple[tuple[object, ...], ...]:
         return self._server.execute(sql)
 
@@ -71,19 +75,15 @@ def runtime_on(url: str, redis_url: str | None = None) -> Runtime:
 
 
 @contextmanager
-def subjects() -> Iterator[list[Subject]]:
-    """Every server there is, running until the end of the block."""
-    binaries = [None, *filter(None, [os.environ.get("TEST_MYSQLD")])]
+def subject() -> Iterator[Subject]:
+    """The server to measure: MySQL where TEST_MYSQLD names it, else MariaDB."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        place, running = Path(directory), list[MariaDB]()
+        binary = os.environ.get("TEST_MYSQLD") or None
+        server = MariaDB.start(Path(directory, "database"), mysqld=binary, durable=True)
         try:
-            for number, binary in enumerate(binaries):
-                server = MariaDB.start(place / f"database-{number}", mysqld=binary, durable=True)
-                running.append(server)
-            yield [Subject(server) for server in running]
+            yield Subject(server)
         finally:
-            for server in running:
-                server.kill()
+            server.kill()
 
 
 @contextmanager

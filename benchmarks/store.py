@@ -6,7 +6,7 @@ import sys
 
 from benchmarks import append, lag, library, projection, reading, replay
 from benchmarks.measure import say
-from benchmarks.servers import subjects
+from benchmarks.servers import subject
 from benchmarks.writers import Writers
 
 BENCHMARKS = {
@@ -25,10 +25,9 @@ def main(names: list[str]) -> int:
         say(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
         return 2
     writers = Writers()
-    with subjects() as found:
-        for subject in found:
-            for name in names or BENCHMARKS:
-                BENCHMARKS[name](subject, writers)
+    with subject() as measured:
+        for name in names or BENCHMARKS:
+            BENCHMARKS[name](measured, writers)
     writers.close()
     return 0
 

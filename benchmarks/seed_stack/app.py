@@ -151,6 +151,18 @@ def create_app() -> Flask:
         db.session.commit()
         return jsonify(id=line.id), 201
 
+    @app.post("/tickets/<int:ticket_id>/close")
+    @authorized(STAFF)
+    def close(ticket_id: int) -> Any:
+        found = db.session.get(Ticket, ticket_id)
+        if found is None:
+            return _refused(404, "no such ticket")
+        if found.status != "open":
+            return _refused(409, "the ticket is closed already")
+        found.status = "closed"
+        db.session.commit()
+        return jsonify(one.dump(found))
+
     return app
 
 
