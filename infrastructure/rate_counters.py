@@ -58,10 +58,14 @@ class LocalCounter:
         self._storage, self._cache = MemoryStorage(), cache
 
     def count(self, hits: Sequence[Hit]) -> list[Count]:
-        return [
-            Count(hit, self._storage.incr(hit.key, hit.limit.get_expiry()), self._seconds(hit))
-            for hit in hits
-        ]
+        return [Count(hit, self._incremented(hit), self._seconds(hit)) for hit in hits]
+
+    def _incremented(self, hit: Hit) -> int:
+        window = hit.limit.get_expiry()
+        # The clock was set back: the window would end that much later.
+        if self._storage.get_expiry(hit.key) > time.time() + window:
+            self._storage.clear(hit.key)
+        return self._storage.incr(hit.key, window)
 
     def _seconds(self, hit: Hit) -> int:
         return max(1, math.ceil(self._storage.get_expiry(hit.key) - time.time()))

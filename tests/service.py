@@ -77,6 +77,11 @@ class Api(Process):
         except httpx.HTTPError as error:
             raise OSError(str(error)) from error
 
+    def children(self) -> list[int]:
+        """The processes that answer; Linux knows them."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
     def client(self, email: str = ADMIN_EMAIL, password: str = ADMIN_PASSWORD) -> httpx.Client:
         """Somebody who is logged in."""
         client = httpx.Client(base_url=self.url, timeout=30, limits=httpx.Limits())

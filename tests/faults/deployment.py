@@ -25,6 +25,7 @@ from domain.account import Role
 from infrastructure.preparing import prepare
 from infrastructure.runtime import open_runtime
 from infrastructure.settings import Settings
+from tests.faults.clock import FILE
 from tests.faults.judging import judge, log_of, shelves
 from tests.faults.shoppers import Shopper
 from tests.infrastructure.event_store.proxy import Proxy
@@ -65,11 +66,24 @@ HEADING = (
 )
 
 
+class _Clocked(Process):
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "tests.faults.clock", *self.arguments]
+
+
+class ClockedApi(_Clocked, Api): ...
+
+
+class ClockedWorker(_Clocked, Worker): ...
+
+
 class Deployment:
     def __init__(
-        self, mariadb: MariaDB, redis: Valkey, directory: Path, api: type[Api] = Api
+        self, mariadb: MariaDB, redis: Valkey, directory: Path, api: type[Api] = ClockedApi
     ) -> None:
         self.mariadb, self.redis = mariadb, redis
+        self._clock = directory / "clock"
+        self.set_clock(wrong_by_seconds=0)
         self.database_wire = Proxy(mariadb.port)
         url = mariadb.create_database("faults")
         self.direct = SECRETS | {"DATABASE_URL": url, "REDIS_URL": redis.url}
@@ -78,8 +92,10 @@ class Deployment:
         admin = self.runtime.build(RegisterAccount, {**LOGIN, "role": Role.ADMIN})
         self.runtime.execute(admin, Context(actor=None, role="system", correlation_id="tests"))
         wired = url.replace(f":{mariadb.port}/", f":{self.database_wire.port}/")
-        settings = {**self.direct, "DATABASE_URL": wired}
-        self.workers = [Worker.start(directory / f"worker-{n}", **settings) for n in range(2)]
+        settings = {**self.direct, "DATABASE_URL": wired, FILE: str(self._clock)}
+        self.workers = [
+            ClockedWorker.start(directory / f"worker-{n}", **settings) for n in range(2)
+        ]
         self.api = api.start(directory / "api", **settings, WEB_CONCURRENCY="2")
         self.client_wire = Proxy(self.api.port)
         self.url = f"http://127.0.0.1:{self.client_wire.port}"
@@ -102,10 +118,11 @@ class Deployment:
         self.database_wire.close()
         self.runtime.close()
 
-    def api_processes(self) -> list[int]:
-        """Those that answer: the children of the first one."""
-        pid = self.api.pid
-        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    def set_clock(self, *, wrong_by_seconds: int) -> None:
+        """That of the machine with the API and the workers."""
+        new = self._clock.with_suffix(".new")
+        new.write_text(str(wrong_by_seconds))
+        new.replace(self._clock)
 
     def shoppers(self, count: int = SHOPPERS) -> list[Shopper]:
         self._seeds += count

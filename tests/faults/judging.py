@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -50,7 +51,7 @@ def judge(writes: Iterable[Write], log: Sequence[Recorded[Any]]) -> Verdict:
             verdict.wrong.append(f"{write.topic} of {write.request_id} is there {effects} times")
         elif not write.done and found:
             verdict.wrong.append(f"{write.request_id} was refused ({write.status}): {found}")
-    verdict.wrong += unexplained(log)
+    verdict.wrong += unexplained(log) + backwards(log)
     return verdict
 
 
@@ -64,6 +65,17 @@ def unexplained(log: Iterable[Recorded[Any]]) -> list[str]:
         on_hand = shelf[recorded.originator_id] = recorded.event.quantity_on_hand
         if on_hand != expected or on_hand < 0:
             found.append(f"{recorded.originator_id}: {on_hand} on hand where {expected} are left")
+    return found
+
+
+def backwards(log: Iterable[Recorded[Any]]) -> list[str]:
+    """Events recorded no later than the one before them in their stream."""
+    last, found = dict[UUID, datetime](), list[str]()
+    for recorded in log:
+        before = last.get(recorded.originator_id)
+        if before is not None and recorded.recorded_at <= before:
+            found.append(f"{recorded.originator_id}: {recorded.recorded_at} after {before}")
+        last[recorded.originator_id] = recorded.recorded_at
     return found
 
 

@@ -49,8 +49,7 @@ class Shopper(Thread):
 
     def _begin(self, seed: int) -> None:
         who = f"{seed}-{uuid4().hex[:8]}"
-        answer = self._http.post("/v1/auth/login", json=self._login).raise_for_status()
-        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self._log_in()
         customer = self._made("customer.registered", "/v1/customers", email=f"{who}@mail.example")
         self._customer = f"/v1/customers/{customer}"
         vehicle = self._made(
@@ -64,6 +63,10 @@ class Shopper(Thread):
         )
         given = dict(customer_id=customer, vehicle_id=vehicle, description="Brakes squeal")
         self._ticket = f"/v1/tickets/{self._made('ticket.opened', '/v1/tickets', **given)}"
+
+    def _log_in(self) -> None:
+        answer = self._http.post("/v1/auth/login", json=self._login).raise_for_status()
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def _made(self, topic: str, path: str, **body: str | int) -> str:
         if topic == "customer.registered":
@@ -160,6 +163,11 @@ class Shopper(Thread):
             except httpx.TransportError:
                 self.failed["cut off"] += 1
                 time.sleep(PAUSE_SECONDS)
+                continue
+            if answer.status_code == 401:
+                # As every client has to, sooner or later.
+                self.failed["401 unauthorized"] += 1
+                self._log_in()
                 continue
             if answer.status_code < 500:
                 if token := answer.headers.get("consistency-token"):

@@ -16,11 +16,11 @@ DONE = Write("one", "inventory.received", done=True, status=200)
 REFUSED = Write("one", "inventory.received", done=False, status=409)
 
 
-def received(on_hand: int, request_id: str = "one") -> Recorded[StockReceived]:
+def received(on_hand: int, request_id: str = "one", second: int = 0) -> Recorded[StockReceived]:
     return Recorded(
         originator_id=UUID(int=1),
         originator_version=1,
-        recorded_at=datetime(2024, 1, 1, tzinfo=UTC),
+        recorded_at=datetime(2024, 1, 1, second=second, tzinfo=UTC),
         actor=None,
         role="admin",
         command="ReceiveStock",
@@ -35,11 +35,22 @@ def received(on_hand: int, request_id: str = "one") -> Recorded[StockReceived]:
         ([DONE], [received(2)], 0, 0),
         ([REFUSED], [], 0, 0),
         ([DONE], [], 1, 0),
-        ([DONE], [received(2), received(4)], 0, 1),
+        ([DONE], [received(2), received(4, second=1)], 0, 1),
+        ([DONE], [received(2), received(4, "another", second=1)], 0, 0),
+        ([DONE], [received(2, second=1), received(4, "another", second=1)], 0, 1),
         ([REFUSED], [received(2)], 0, 1),
         ([DONE], [received(3)], 0, 1),
     ],
-    ids=["kept", "refused", "lost", "there twice", "there though refused", "unexplained"],
+    ids=[
+        "kept",
+        "refused",
+        "lost",
+        "there twice",
+        "another",
+        "time stands still",
+        "there though refused",
+        "unexplained",
+    ],
 )
 def test_what_was_told_is_held_against_the_log(
     writes: list[Write], log: list[Recorded[StockReceived]], lost: int, wrong: int

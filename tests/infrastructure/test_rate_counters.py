@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Barrier, Event, Thread
@@ -253,3 +254,15 @@ def test_a_count_says_when_its_window_ends(redis_url: str) -> None:
         assert 3000 < counts[1].seconds <= 3600
         assert counter.knows(hits[1])
         assert not counter.knows(Hit("reads", LIMIT, "nobody"))
+
+
+def test_a_clock_that_is_set_back_makes_no_window_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter, hit = LocalCounter(), Hit("reads", parse("10/minute"), "somebody")
+    for _ in range(10):
+        counter.count([hit])
+    right = time.time
+    monkeypatch.setattr(time, "time", lambda: right() - 3600)
+
+    (count,) = counter.count([hit])
+
+    assert (count.used, count.seconds <= 60) == (1, True)
