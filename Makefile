@@ -24,7 +24,7 @@ worker: .venv/runtime ## Run a background worker (with DATABASE_URL and REDIS_UR
 	@$(BIN)/mechanic-shop worker
 
 test: .venv/dev test-servers ## Run every test but those of test-faults, on SQLite, MariaDB and Valkey
-	$(BIN)/pytest -n auto --ignore=tests/faults
+	$(BIN)/pytest -n auto --dist worksteal --ignore=tests/faults
 
 test-faults: .venv/dev test-servers ## Strike the running service in every place, under load; prints a table
 	$(BIN)/pytest -q tests/faults

@@ -159,3 +159,27 @@ def test_every_link_between_pages_leads_somewhere() -> None:
     assert dead_links(readme, "[x](docs/nowhere.md)") == ["docs/nowhere.md"]
     assert dead_links(readme, "[x](docs/cli.md#nowhere)") == ["docs/cli.md#nowhere"]
     assert dead_links(readme, "# Some where\n[x](#some-where) [y](#there)") == ["#there"]
+
+
+def reached(page: Path, before: frozenset[Path] = frozenset()) -> frozenset[Path]:
+    """Every page that links lead to; a link to a directory leads to its pages."""
+    if page in before or page.suffix != ".md":
+        return before
+    before |= {page}
+    for name, _ in LINK.findall(page.read_text()):
+        target = (page.parent / name).resolve() if name else page
+        for each in target.glob("*.md") if target.is_dir() else [target]:
+            before = reached(each, before)
+    return before
+
+
+def test_every_page_is_found_from_the_readme() -> None:
+    assert set(pages()) - reached(ROOT / "README.md") == set()
+
+
+def test_a_page_that_nothing_leads_to_is_not_reached(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("[b](b.md), [itself](#a)")
+    (tmp_path / "b.md").write_text("[a](a.md)")
+    (tmp_path / "lost.md").write_text("[a](a.md)")
+
+    assert {page.name for page in reached(tmp_path / "a.md")} == {"a.md", "b.md"}

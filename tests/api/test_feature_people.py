@@ -1,6 +1,6 @@
 """Walks through the shop, feature by feature: logins, customers, vehicles, mechanics, ranking.
 
-docs/seed-features.md says which walk shows which feature.
+docs/features.md says which walk shows which feature.
 """
 
 from __future__ import annotations

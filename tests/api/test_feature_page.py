@@ -1,4 +1,4 @@
-"""docs/seed-features.md names routes and tests that exist."""
+"""docs/features.md names routes and tests that exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from api.app import operations
 
 HERE = Path(__file__).parent
-PAGE = (HERE.parent.parent / "docs" / "seed-features.md").read_text()
+PAGE = (HERE.parent.parent / "docs" / "features.md").read_text()
 
 
 def test_every_route_of_a_feature_exists() -> None:
