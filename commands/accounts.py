@@ -28,7 +28,7 @@ class RegisterAccount(Command, frozen=True):
 
 @handles(RegisterAccount)
 def register_account(command: RegisterAccount, work: Work) -> None:
-    account = work.find(Account, command.account_id)
+    account = work.new(Account, command.account_id)
     _stands_for(work, account, command.mechanic_id, command.customer_id)
     account.register(command.email, command.role, command.mechanic_id, command.customer_id)
     claim(work, ClaimKind.ACCOUNT_EMAIL, account.id, command.email)

@@ -26,7 +26,7 @@ class RegisterCustomer(Command, frozen=True):
 
 @handles(RegisterCustomer)
 def register_customer(command: RegisterCustomer, work: Work) -> None:
-    customer = work.find(Customer, command.customer_id)
+    customer = work.new(Customer, command.customer_id)
     claim(work, ClaimKind.CUSTOMER_EMAIL, customer.id, command.email)
     customer.register(convert(command, CustomerDetails, from_attributes=True))
 

@@ -98,7 +98,7 @@ def _attempt(
         return _decode(stored)
     if contended:
         transaction.queue(contended)
-    work = Work(command, context, transaction, now)
+    work = Work(command, context, transaction, now, again=bool(contended))
     outcome: Receipt | Refusal
     try:
         handler_of(command)(command, work)

@@ -40,7 +40,7 @@ class AddItem(Command, frozen=True):
 
 @handles(AddItem)
 def add_item(command: AddItem, work: Work) -> None:
-    item = work.find(InventoryItem, command.inventory_id)
+    item = work.new(InventoryItem, command.inventory_id)
     claim(work, ClaimKind.PART_NUMBER, item.id, command.part_number)
     details = convert(command, ItemDetails, from_attributes=True)
     item.add(details, command.unit_cost_cents, command.unit_price_cents)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -66,6 +66,9 @@ class VersionMismatch(Refused):
         self.current = current
 
 
+B = TypeVar("B", bound=Aggregate[Any])
+
+
 class Work:
     """The aggregates one command touches; saved together or not at all.
 
@@ -74,11 +77,18 @@ class Work:
     """
 
     def __init__(
-        self, command: Command, context: Context, transaction: Transaction, now: datetime
+        self,
+        command: Command,
+        context: Context,
+        transaction: Transaction,
+        now: datetime,
+        *,
+        again: bool = False,
     ) -> None:
         self._command, self._context, self._transaction = command, context, transaction
         self._target: UUID = getattr(command, command.__struct_fields__[0])
         self._seen: dict[UUID, Aggregate[Any]] = {}
+        self._again = again
         self.now = now
 
     @property
@@ -87,8 +97,7 @@ class Work:
 
     def find(self, kind: type[A], id: UUID) -> A:
         """The aggregate as this work sees it; blank if it never was."""
-        if id not in self._seen:
-            self._seen[id] = self._transaction.load(kind, id)
+        self._look([(kind, id)])
         aggregate = self._seen[id]
         if not isinstance(aggregate, kind):
             raise NotFound(kind.noun, id)
@@ -106,6 +115,29 @@ class Work:
         if targeted and expected != aggregate.version:
             raise VersionMismatch(aggregate.version)
         return aggregate
+
+    def both(self, one: tuple[type[A], UUID], other: tuple[type[B], UUID]) -> tuple[A, B]:
+        """`get` of two at once: one round trip where two calls of it take two."""
+        self._look([one, other])
+        return self.get(*one), self.get(*other)
+
+    def new(self, kind: type[A], id: UUID) -> A:
+        """A blank one under an id made for it. If the id is in use after all, the commit
+        meets that and the next attempt sees it.
+        """
+        if self._again:
+            return self.find(kind, id)
+        self._seen[id] = kind(id=id)
+        return self.find(kind, id)
+
+    def _look(self, wanted: Sequence[tuple[type[Aggregate[Any]], UUID]]) -> None:
+        unseen: dict[UUID, type[Aggregate[Any]]] = {}
+        for kind, id in wanted:
+            if id not in self._seen:
+                unseen.setdefault(id, kind)
+        if unseen:
+            loaded = self._transaction.load_all([(kind, id) for id, kind in unseen.items()])
+            self._seen.update((aggregate.id, aggregate) for aggregate in loaded)
 
     def claim_id(self, kind: str, value: str) -> UUID:
         return self._transaction.claim_id(kind, value)

@@ -27,7 +27,7 @@ class HireMechanic(Command, frozen=True):
 
 @handles(HireMechanic)
 def hire_mechanic(command: HireMechanic, work: Work) -> None:
-    mechanic = work.find(Mechanic, command.mechanic_id)
+    mechanic = work.new(Mechanic, command.mechanic_id)
     claim(work, ClaimKind.MECHANIC_EMAIL, mechanic.id, command.email)
     mechanic.hire(convert(command, MechanicDetails, from_attributes=True))
 

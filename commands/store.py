@@ -52,6 +52,9 @@ class Transaction(Protocol):
     def load(self, kind: type[A], id: UUID) -> A:
         """The aggregate as it stands; blank (version 0) if it never was."""
 
+    def load_all(self, wanted: Sequence[tuple[type[Aggregate[Any]], UUID]]) -> list[Aggregate[Any]]:
+        """Several at once, for the price of one."""
+
     def claim_id(self, kind: str, value: str) -> UUID:
         """The id under which a unique value (already normalised) is claimed."""
 

@@ -74,12 +74,12 @@ class CloseTicket(Command, frozen=True):
 def close_ticket(command: CloseTicket, work: Work) -> None:
     ticket = work.get(Ticket, command.ticket_id)
     ticket.close(at=work.now, odometer_out=command.odometer_out)
-    vehicle = work.get(Vehicle, ticket.vehicle_id)
+    vehicle, customer = _of(ticket, work)
     if command.odometer_out is not None:
         reading = Odometer(command.odometer_out, ticket.odometer_unit)
         vehicle.record_odometer(reading, work.now, ticket.id)
     vehicle.close_ticket(ticket.id)
-    work.get(Customer, ticket.customer_id).close_ticket(ticket.id)
+    customer.close_ticket(ticket.id)
 
 
 class ReopenTicket(Command, frozen=True):
@@ -96,11 +96,11 @@ class ReopenTicket(Command, frozen=True):
 def reopen_ticket(command: ReopenTicket, work: Work) -> None:
     ticket = work.get(Ticket, command.ticket_id)
     ticket.reopen()
-    vehicle = work.get(Vehicle, ticket.vehicle_id)
+    vehicle, customer = _of(ticket, work)
     if vehicle.customer_id != ticket.customer_id:
         raise Refused("a ticket is reopened on a vehicle of its customer; this one is another's")
     vehicle.open_ticket(ticket.id)
-    work.get(Customer, ticket.customer_id).open_ticket(ticket.id)
+    customer.open_ticket(ticket.id)
 
 
 class VoidTicket(Command, frozen=True):
@@ -115,5 +115,10 @@ def void_ticket(command: VoidTicket, work: Work) -> None:
     ticket = work.get(Ticket, command.ticket_id)
     for line_id, line in ticket.void().items():
         put_back(work, ticket.id, line_id, line)
-    work.get(Vehicle, ticket.vehicle_id).close_ticket(ticket.id)
-    work.get(Customer, ticket.customer_id).close_ticket(ticket.id)
+    vehicle, customer = _of(ticket, work)
+    vehicle.close_ticket(ticket.id)
+    customer.close_ticket(ticket.id)
+
+
+def _of(ticket: Ticket, work: Work) -> tuple[Vehicle, Customer]:
+    return work.both((Vehicle, ticket.vehicle_id), (Customer, ticket.customer_id))

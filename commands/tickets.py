@@ -51,9 +51,8 @@ class OpenTicket(Command, frozen=True):
 
 @handles(OpenTicket)
 def open_ticket(command: OpenTicket, work: Work) -> None:
-    ticket = work.find(Ticket, command.ticket_id)
-    customer = work.get(Customer, command.customer_id)
-    vehicle = work.get(Vehicle, command.vehicle_id)
+    ticket = work.new(Ticket, command.ticket_id)
+    customer, vehicle = work.both((Customer, command.customer_id), (Vehicle, command.vehicle_id))
     if vehicle.customer_id != customer.id:
         raise Refused("a ticket is opened on a vehicle of its customer; this one is another's")
     vehicle.open_ticket(ticket.id)
@@ -114,8 +113,7 @@ class AssignMechanic(Command, frozen=True):
 
 @handles(AssignMechanic)
 def assign_mechanic(command: AssignMechanic, work: Work) -> None:
-    ticket = work.get(Ticket, command.ticket_id)
-    mechanic = work.get(Mechanic, command.mechanic_id)
+    ticket, mechanic = work.both((Ticket, command.ticket_id), (Mechanic, command.mechanic_id))
     if mechanic.id not in ticket.mechanic_ids:
         mechanic.must_work_here("only a mechanic who works here is assigned")
     ticket.assign(mechanic.id)
@@ -144,8 +142,7 @@ class IssuePart(Command, frozen=True):
 
 @handles(IssuePart)
 def issue_part(command: IssuePart, work: Work) -> None:
-    ticket = work.get(Ticket, command.ticket_id)
-    item = work.get(InventoryItem, command.inventory_id)
+    ticket, item = work.both((Ticket, command.ticket_id), (InventoryItem, command.inventory_id))
     ticket.must_take_parts()
     item.issue(command.quantity, ticket_id=ticket.id, line_id=command.line_id)
     line = PartLine(

@@ -46,7 +46,7 @@ class RegisterVehicle(Command, frozen=True):
 
 @handles(RegisterVehicle)
 def register_vehicle(command: RegisterVehicle, work: Work) -> None:
-    vehicle = work.find(Vehicle, command.vehicle_id)
+    vehicle = work.new(Vehicle, command.vehicle_id)
     owner = work.get(Customer, command.customer_id)
     owner.must_be_active("vehicles are registered for active customers")
     details = _upper_vin(convert(command, VehicleDetails, from_attributes=True))
@@ -92,8 +92,7 @@ class TransferVehicle(Command, frozen=True):
 
 @handles(TransferVehicle)
 def transfer_vehicle(command: TransferVehicle, work: Work) -> None:
-    vehicle = work.get(Vehicle, command.vehicle_id)
-    owner = work.get(Customer, command.customer_id)
+    vehicle, owner = work.both((Vehicle, command.vehicle_id), (Customer, command.customer_id))
     owner.must_be_active("vehicles are transferred to active customers")
     vehicle.transfer(owner.id)
 

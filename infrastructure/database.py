@@ -14,6 +14,8 @@ from pymysql.converters import conversions
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
+from infrastructure.packets import PackedConnection
+
 CONNECT_TIMEOUT_SECONDS = 3
 READ_SECONDS = 10
 LOCK_WAIT_SECONDS = 5
@@ -82,6 +84,7 @@ class Database:
         self._read_seconds, self._lock_wait_seconds = read_seconds, lock_wait_seconds
         self._current = ContextVar[Connection | None]("current_transaction", default=None)
         self._written = ContextVar[list[Write]]("written")
+        self._last = ContextVar[list[Write]]("last")
         self._reads = self._engine(pool_size, autocommit=True)
         self._writes = self._engine(pool_size, autocommit=False)
         self._use = use
@@ -124,6 +127,7 @@ class Database:
         session = self._session(autocommit)
         event.listen(engine, "connect", lambda connection, _: _prepare(connection, session))
         if not autocommit and self.is_mysql:
+            event.listen(engine, "do_connect", _packed)
             event.listen(engine, "after_cursor_execute", self._remember)
         elif not autocommit:
             event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -188,7 +192,8 @@ class Database:
             yield current
             return
         writes: list[Write] = []
-        written = self._written.set(writes)
+        last: list[Write] = []
+        written, kept = self._written.set(writes), self._last.set(last)
         try:
             with self._writes.connect() as connection:
                 begun = connection.begin()
@@ -201,14 +206,22 @@ class Database:
                 finally:
                     self._current.reset(token)
                 try:
+                    if last:
+                        _driver(connection).last = _joined(last)
                     begun.commit()
                 except DBAPIError as error:
                     if error.connection_invalidated:
-                        raise CommitLost(writes) from error
+                        raise CommitLost([*writes, *last]) from error
                     begun.rollback()
                     raise
         finally:
             self._written.reset(written)
+            self._last.reset(kept)
+
+    def write_last(self, statement: str, parameters: Sequence[Any]) -> None:
+        """A write of the current transaction that is sent with its COMMIT, in one packet: what
+        goes wrong with it goes wrong there. It must touch one row (MySQL only)."""
+        self._last.get().append(Write(statement, tuple(parameters), 1))
 
     def patient(self) -> Database:
         """The same database for one thread whose statements may take long, and that gets to
@@ -248,6 +261,22 @@ def _prepare(dbapi_connection: Any, session: Sequence[str]) -> None:
     for statement in session:
         cursor.execute(statement)
     cursor.close()
+
+
+def _packed(*given: Any) -> PackedConnection:
+    _, _, arguments, named = given
+    return PackedConnection(*arguments, **named)
+
+
+def _driver(connection: Connection) -> PackedConnection:
+    driver = connection.connection.dbapi_connection
+    assert isinstance(driver, PackedConnection)
+    return driver
+
+
+def _joined(writes: Sequence[Write]) -> tuple[str, tuple[Any, ...]]:
+    statements = ";\n".join(write.statement for write in writes)
+    return statements, tuple(value for write in writes for value in write.parameters)
 
 
 _MYSQL_ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"

@@ -24,6 +24,7 @@ _expired = select(_keys.scope).where(_keys.expires_at <= bindparam("now")).limit
 _sweep = delete(idempotency_keys).where(
     _keys.scope == bindparam("key_scope"), _keys.expires_at <= bindparam("now")
 )
+_ANSWER = "UPDATE idempotency_keys SET outcome = %s WHERE scope = %s"
 
 
 class IdempotencyKeys:
@@ -59,7 +60,10 @@ class IdempotencyKeys:
 
     def answer(self, key: Key, outcome: bytes) -> None:
         with self._database.transaction() as connection:
-            connection.execute(_update, dict(key_scope=key.scope, outcome=outcome))
+            if self._database.is_mysql:
+                self._database.write_last(_ANSWER, (outcome, key.scope))
+            else:
+                connection.execute(_update, dict(key_scope=key.scope, outcome=outcome))
 
     def sweep(self) -> int:
         """Delete expired keys, a few at a time; how many there were."""

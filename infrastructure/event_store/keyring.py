@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from contextvars import Context
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from cryptography.exceptions import InvalidTag
@@ -99,6 +99,11 @@ def key_id(master_key: bytes) -> str:
     return sha256(master_key).hexdigest()[:16]
 
 
+class _Wrapped(NamedTuple):
+    wrapped: bytes
+    master_kid: str
+
+
 class KeyRing:
     """Makes, finds and destroys keys; joins the thread's current transaction where it can.
 
@@ -146,6 +151,10 @@ class KeyRing:
         with self._database.reading() as connection:
             rows = connection.execute(_of_subjects, dict(subjects=list(subjects))).all()
         return {row.subject_id: self._unwrap(row, row.subject_id) for row in rows}
+
+    def opened(self, subject: UUID, master_kid: str, wrapped: bytes) -> bytes:
+        """The key of a row that was read with something else. Raises `WrongMasterKey`."""
+        return self._unwrap(_Wrapped(wrapped, master_kid), subject)
 
     def forget(self, subject: UUID) -> None:
         """Destroy the subject's key for good, also if there was none yet."""

@@ -7,7 +7,7 @@ import path is ever written down. Personal fields are sealed with their subject'
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol, get_args, get_type_hints
 from uuid import UUID
@@ -98,28 +98,35 @@ class EventMapper(Mapper[UUID]):
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         return self.to_domain_events([stored_event])[0]
 
-    def to_domain_events(self, stored: Sequence[Stored]) -> list[Recorded[Any]]:
-        """Looks keys up once, and only if there is something to open.
+    def to_domain_events(
+        self, stored: Sequence[Stored], keys: Mapping[UUID, bytes] | None = None
+    ) -> list[Recorded[Any]]:
+        """Without the keys given, looks them up once, and only if there is something to open.
 
         Raises `UndecodableEvent` for the first one that cannot be read.
         """
         events = [self._decoded(each) for each in stored]
         sealed = [n for n, recorded in enumerate(events) if self._is_personal(recorded)]
-        keys = self._keyring.keys_of({events[n].originator_id for n in sealed})
+        if keys is None:
+            keys = self._keyring.keys_of({events[n].originator_id for n in sealed})
         for n in sealed:
             events[n] = self._opened(stored[n], events[n], keys)
         return events
 
-    def seal_state(self, aggregate: Aggregate[Any]) -> bytes:
+    def seal_state(
+        self, aggregate: Aggregate[Any], keys: Mapping[UUID, bytes] | None = None
+    ) -> bytes:
         """A snapshot: what the aggregate knows, without what it has just emitted."""
         state = {name: getattr(aggregate, name) for name in _state_hints(type(aggregate))}
         if holds_personal(aggregate):
-            key = self._sealing_keys([aggregate.id])[aggregate.id]
+            key = (keys or self._sealing_keys([aggregate.id]))[aggregate.id]
             place = snapshot_place(aggregate.id, aggregate.version)
             state |= seal(aggregate, key, place, self._random)
         return _encode(state)
 
-    def open_state(self, kind: type[A], id: UUID, state: bytes) -> A:
+    def open_state(
+        self, kind: type[A], id: UUID, state: bytes, keys: Mapping[UUID, bytes] | None = None
+    ) -> A:
         """The aggregate a snapshot was taken of. Raises `UndecodableSnapshot`, also when the
         fields of `kind` are no longer those of the snapshot.
         """
@@ -129,7 +136,7 @@ class EventMapper(Mapper[UUID]):
                 raise ValueError(f"it is that of {memo.id}")
             fields = msgspec.structs.asdict(memo)
             if any(fields[name] is not None for name in personal_fields(kind)):
-                key = self._keyring.key_of(id)
+                key = (self._keyring.keys_of([id]) if keys is None else keys).get(id)
                 fields |= unseal(memo, key, snapshot_place(id, memo.version), kind)
         except ValueError as error:
             raise UndecodableSnapshot(kind, id, error) from error
@@ -181,7 +188,7 @@ class EventMapper(Mapper[UUID]):
         return _encode(record)
 
     def _opened(
-        self, stored: Stored, recorded: Recorded[Any], keys: dict[UUID, bytes]
+        self, stored: Stored, recorded: Recorded[Any], keys: Mapping[UUID, bytes]
     ) -> Recorded[Any]:
         id, event = recorded.originator_id, recorded.event
         try:

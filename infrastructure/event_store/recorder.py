@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import (
@@ -17,7 +17,7 @@ from eventsourcing.persistence import (
     StoredEvent,
     Subscription,
 )
-from sqlalchemy import Connection, Select, Table, func, insert, select
+from sqlalchemy import Select, Table, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from infrastructure.database import Database
@@ -80,25 +80,44 @@ class EventRecorder(ApplicationRecorder):
         self, stored_events: Sequence[StoredEvent], *, commit_id: UUID | None = None, **kwargs: Any
     ) -> Sequence[int] | None:
         """Store the events of one commit. Raises the library's `IntegrityError` if another
-        commit stored one of these versions first; their positions are not known yet.
+        commit stored one of these versions first (on MySQL the transaction that this joins
+        raises it, when it ends); their positions are not known yet.
         """
         if not stored_events:
             return None
-        now = datetime.now(UTC)
-        commit = dict(commit_id=commit_id or uuid4())
-        rows = [dict(recorded_at=now) | vars(each) | commit for each in stored_events]
+        now, commit = datetime.now(UTC), commit_id or uuid4()
         # All writers in one order: two of them that touch the same aggregates wait for each
         # other instead of deadlocking.
-        rows.sort(key=lambda row: (row["originator_id"].bytes, row["originator_version"]))
-        waiting = dict(recorded_at=now, runs=encode_runs(stored_events))
-        with self._database.transaction() as connection, _conflicts_told():
+        ordered = sorted(stored_events, key=_place)
+        runs = encode_runs(stored_events)
+        with _conflicts_told(), self._database.transaction() as connection:
             if self._sequencer:
+                rows = [dict(recorded_at=now, commit_id=commit) | vars(each) for each in ordered]
                 connection.execute(insert(events), rows)
-                connection.execute(insert(pending), [waiting])
+                connection.execute(insert(pending), dict(recorded_at=now, runs=runs))
                 self._sequencer.sequence()
             else:
-                _append(connection, rows, waiting)
+                self._write_last(ordered, now, commit, runs)
         return None
+
+    def _write_last(
+        self, ordered: Sequence[StoredEvent], now: datetime, commit: UUID, runs: bytes
+    ) -> None:
+        """With COMMIT: the versions are not taken, and nobody waits for them, until then."""
+        values = [
+            value
+            for each in ordered
+            for value in (
+                cast(UUID, each.originator_id).bytes,
+                each.originator_version,
+                each.topic,
+                _naive(getattr(each, "recorded_at", now)),
+                commit.bytes,
+                each.state,
+            )
+        ]
+        rows = ", ".join([_ROW] * len(ordered))
+        self._database.write_last(_APPEND.format(rows=rows), [*values, _naive(now), runs])
 
     def select_events(
         self,
@@ -144,23 +163,8 @@ class EventRecorder(ApplicationRecorder):
         return PollingSubscription(self, gt, topics)
 
 
-def _append(connection: Connection, rows: list[dict[str, Any]], waiting: dict[str, Any]) -> None:
-    """Both inserts in one packet: a round trip less, and half of SQLAlchemy's work."""
-    values = [
-        value
-        for row in rows
-        for value in (
-            row["originator_id"].bytes,
-            row["originator_version"],
-            row["topic"],
-            _naive(row["recorded_at"]),
-            row["commit_id"].bytes,
-            row["state"],
-        )
-    ]
-    statement = _APPEND.format(rows=", ".join([_ROW] * len(rows)))
-    values += [_naive(waiting["recorded_at"]), waiting["runs"]]
-    connection.exec_driver_sql(statement, tuple(values))
+def _place(stored: StoredEvent) -> tuple[bytes, int]:
+    return cast(UUID, stored.originator_id).bytes, stored.originator_version
 
 
 def _naive(moment: datetime) -> datetime:

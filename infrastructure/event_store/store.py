@@ -20,6 +20,7 @@ from infrastructure.event_store.application import EventApplication
 from infrastructure.event_store.faults import is_away, is_duplicate, is_lost_race
 from infrastructure.event_store.idempotency import IdempotencyKeys
 from infrastructure.event_store.keyring import KeyRing
+from infrastructure.event_store.loading import Loader
 from infrastructure.event_store.mapper import EventMapper
 from infrastructure.event_store.snapshots import Snapshots
 from infrastructure.event_store.tables import events
@@ -49,6 +50,7 @@ class EventStore:
     ) -> None:
         self.application = EventApplication(database, mapper)
         self._database, self._keyring, self._passwords = database, keyring, passwords
+        self._loader = Loader(database, mapper, keyring)
         self._snapshots = Snapshots(database, mapper)
         self._keys = IdempotencyKeys(database, clock)
 
@@ -57,16 +59,18 @@ class EventStore:
         transaction = StoreTransaction(
             self._database,
             self.application,
+            self._loader,
             self._snapshots,
             self._keys,
             self._keyring,
             self._passwords,
         )
-        connected = False
+        connected = ended = False
         try:
             with self._database.transaction():
                 connected = True
                 yield transaction
+                ended = True
         except CommitLost as lost:
             if lost.writes:
                 self._settle(lost.writes, transaction)
@@ -75,6 +79,9 @@ class EventStore:
         except DBAPIError as error:
             # A server that cannot even be connected to will not be better a moment later.
             if is_lost_race(error) and (connected or not error.connection_invalidated):
+                raise Collision(str(error.orig)) from error
+            # With COMMIT only events are inserted: another commit has stored a version first.
+            if ended and is_duplicate(error):
                 raise Collision(str(error.orig)) from error
             raise
 

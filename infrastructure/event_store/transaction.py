@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy.dialects import mysql
@@ -14,6 +14,7 @@ from infrastructure.database import Database
 from infrastructure.event_store.application import EventApplication
 from infrastructure.event_store.idempotency import IdempotencyKeys
 from infrastructure.event_store.keyring import Forgotten, KeyRing
+from infrastructure.event_store.loading import Loader
 from infrastructure.event_store.snapshots import Snapshots
 from infrastructure.event_store.tables import contended
 
@@ -26,15 +27,17 @@ class Passwords(Protocol):
 class StoreTransaction:
     """Everything in it joins the thread's current database transaction.
 
-    Round trips on MySQL: one per aggregate loaded (and one for the keys of personal data),
-    one for the events with the row that asks for their positions, one COMMIT. An idempotency
-    key costs two more, a due snapshot two, a lost race one.
+    Round trips on MySQL: one for all aggregates that are loaded together (with the keys of
+    personal data), one for the events, the row that asks for their positions and COMMIT. An
+    idempotency key costs one more (its answer goes with COMMIT), a due snapshot two, a lost
+    race one.
     """
 
     def __init__(
         self,
         database: Database,
         application: EventApplication,
+        loader: Loader,
         snapshots: Snapshots,
         keys: IdempotencyKeys,
         keyring: KeyRing,
@@ -44,7 +47,8 @@ class StoreTransaction:
         self.appended: Recorded[Any] | None = None
         """The first event of the commit."""
         self._database = database
-        self._application, self._snapshots, self._keys = application, snapshots, keys
+        self._application, self._loader = application, loader
+        self._snapshots, self._keys = snapshots, keys
         self._keyring, self._passwords = keyring, passwords
         self._snapshot_versions: dict[UUID, int] = {}
 
@@ -62,10 +66,14 @@ class StoreTransaction:
                 connection.execute(_queue, [dict(originator_id=id) for id in ids])
 
     def load(self, kind: type[A], id: UUID) -> A:
-        if kind.snapshot_every is None:
-            return self._application.at(kind, id)
-        aggregate, self._snapshot_versions[id] = self._snapshots.load(kind, id)
-        return aggregate
+        [aggregate] = self.load_all([(kind, id)])
+        return cast(A, aggregate)
+
+    def load_all(self, wanted: Sequence[tuple[type[Aggregate[Any]], UUID]]) -> list[Aggregate[Any]]:
+        loaded = self._loader.load(wanted)
+        for aggregate, snapshot_version in loaded:
+            self._snapshot_versions[aggregate.id] = snapshot_version
+        return [each.aggregate for each in loaded]
 
     def claim_id(self, kind: str, value: str) -> UUID:
         return self._keyring.claim_id(kind, value)
@@ -84,6 +92,7 @@ class StoreTransaction:
             # its next event, not after a hundred full replays.
             if every is not None and aggregate.version - last >= every:
                 self._snapshots.take(aggregate)
+                self._loader.forget(type(aggregate), aggregate.id)
                 self._snapshot_versions[aggregate.id] = aggregate.version
 
     def forget(self, subject: UUID) -> None:

@@ -83,6 +83,9 @@ class MemoryTransaction:
         mine = all(tag.startswith(f"{kind.stream}.") for tag in tags)
         return replay(kind(id=id), stream if mine else [])
 
+    def load_all(self, wanted: Sequence[tuple[type[Aggregate[Any]], UUID]]) -> list[Aggregate[Any]]:
+        return [self.load(kind, id) for kind, id in wanted]
+
     def claim_id(self, kind: str, value: str) -> UUID:
         return claim_id(kind, value)
 

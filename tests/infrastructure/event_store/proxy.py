@@ -8,7 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
-COMMIT = b"\x03COMMIT"
+COMMIT, NOTHING = b"COMMIT", b"DO   0"
+ALONE = b"\x07\0\0\0\x03" + COMMIT
 
 
 class Proxy:
@@ -30,16 +31,21 @@ class Proxy:
         self, *, forward: bool, after_seconds: float = 0, then: Callable[[], None] | None = None
     ) -> None:
         """Close the client's connection in place of its next COMMIT; later let the server have
-        the COMMIT, or close its connection too.
+        the COMMIT, or only what comes before, and close its connection too.
         """
 
         def cut(client: socket.socket, server: socket.socket, packet: bytes) -> None:
             _close(client)
-            time.sleep(after_seconds)
-            if forward:
+            if forward and not after_seconds:
                 server.sendall(packet)
             else:
-                _close(server)
+                # What comes before COMMIT in its packet is done, and holds its locks.
+                server.sendall(packet.removesuffix(COMMIT) + NOTHING)
+                time.sleep(after_seconds)
+                if forward:
+                    server.sendall(ALONE)
+                else:
+                    _close(server)
             if then:
                 then()
 
@@ -76,7 +82,7 @@ class Proxy:
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while packet := client.recv(65536):
-                if COMMIT in packet and self._cut:
+                if packet.endswith(COMMIT) and self._cut:
                     cut, self._cut = self._cut, None
                     cut(client, server, packet)
                     return

@@ -69,3 +69,12 @@ def receive(store: EventStore, quantity: int, id: UUID = BOLT, *, times: int = 1
 def on_hand(store: EventStore, id: UUID = BOLT) -> int:
     with store.transaction() as transaction:
         return transaction.load(InventoryItem, id).quantity_on_hand
+
+
+def send_early(database: Database) -> None:
+    """What the current transaction keeps for its COMMIT, sent now: it holds its locks."""
+    kept = database._last.get()
+    with database.transaction() as connection:
+        for write in kept:
+            connection.exec_driver_sql(write.statement, write.parameters)
+    kept.clear()

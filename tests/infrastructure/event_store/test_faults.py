@@ -17,7 +17,13 @@ from infrastructure.database import Database
 from infrastructure.event_store.store import EventStore
 from tests.infrastructure.event_store.commits import A, B
 from tests.infrastructure.event_store.legs import on_mysql, on_sqlite
-from tests.infrastructure.event_store.stores import add_item, append, event_store, on_hand
+from tests.infrastructure.event_store.stores import (
+    add_item,
+    append,
+    event_store,
+    on_hand,
+    send_early,
+)
 
 
 def added(id: UUID) -> InventoryItem:
@@ -35,12 +41,13 @@ def outcome(work: Callable[[], object]) -> str:
 
 
 @on_mysql
-def test_a_deadlock_is_a_lost_race(store: EventStore) -> None:
+def test_a_deadlock_is_a_lost_race(database: Database, store: EventStore) -> None:
     together = Barrier(2)
 
     def add_both(first: UUID, second: UUID) -> None:
         with store.transaction() as transaction:
             append(transaction, added(first))
+            send_early(database)
             together.wait()
             append(transaction, added(second))
 
@@ -78,6 +85,7 @@ def test_a_lock_held_too_long_is_a_lost_race(database: Database, store: EventSto
     hurried = Database(database.url, lock_wait_seconds=1)
     with store.transaction() as slow:
         append(slow, added(A))
+        send_early(other)
 
         with pytest.raises(Collision):
             add_item(event_store(hurried), A)
@@ -108,7 +116,7 @@ def test_a_connection_lost_before_commit_is_a_lost_race(
             own = connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one()
             with other.reading() as elsewhere:
                 elsewhere.exec_driver_sql(f"KILL CONNECTION {own}")
-            append(transaction, added(B))
+            transaction.load(InventoryItem, B)
 
     with pytest.raises(Collision):
         be_killed()

@@ -14,19 +14,20 @@ from threading import Event, Thread
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from eventsourcing.persistence import IntegrityError, StoredEvent
+from eventsourcing.persistence import StoredEvent
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from infrastructure.database import Database
 from infrastructure.event_store.faults import is_lost_race
 from infrastructure.event_store.feed import Feed
 from infrastructure.event_store.recorder import EventRecorder
 from infrastructure.event_store.sequencer import Sequencer
+from tests.infrastructure.event_store.stores import send_early
 
 PROCESSES, THREADS = 4, 4
 STREAMS = [UUID(int=number) for number in range(1, 49)]
-ROLLED_BACK, HELD_OPEN = 0.1, 0.02
+SENT_EARLY, ROLLED_BACK, HELD_OPEN = 0.5, 0.1, 0.02
 HELD_OPEN_SECONDS = 0.3
 NAIVE_TABLE = """\
 CREATE TABLE naive (id BIGINT AUTO_INCREMENT PRIMARY KEY, originator_id BINARY(16), version INT)"""
@@ -61,6 +62,8 @@ def _writer(database: Database, seed: int, commits: int) -> list[Place]:
         try:
             with database.transaction() as connection:
                 places = _append(recorder, connection, dice)
+                if dice.random() < SENT_EARLY:
+                    send_early(database)
                 if dice.random() < HELD_OPEN:
                     time.sleep(HELD_OPEN_SECONDS)
                 if dice.random() < ROLLED_BACK:

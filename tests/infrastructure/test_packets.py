@@ -1,0 +1,62 @@
+"""The last writes of a transaction and its COMMIT, in one packet."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from infrastructure.database import LOCK_WAIT_SECONDS, Database
+from tests.infrastructure.event_store.legs import on_mysql
+from tests.round_trips import database_round_trips
+
+pytestmark = on_mysql
+
+NUMBER = "INSERT INTO running_numbers VALUES (%s, 1)"
+
+
+def write(database: Database, *names: str) -> None:
+    with database.transaction():
+        for name in names:
+            database.write_last(NUMBER, [name])
+
+
+def names(database: Database) -> list[str]:
+    with database.reading() as connection:
+        return list(connection.exec_driver_sql("SELECT name FROM running_numbers").scalars())
+
+
+def test_they_are_one_round_trip(database: Database) -> None:
+    write(database, "first")
+    with database_round_trips() as sent:
+        write(database, "50 %", "it's")
+
+    assert len(sent) == 1
+    assert sorted(names(database)) == ["50 %", "first", "it's"]
+
+
+def test_where_one_fails_nothing_is_committed_and_nothing_stays_locked(database: Database) -> None:
+    write(database, "taken")
+    other = Database(database.url)
+
+    with pytest.raises(IntegrityError):
+        write(database, "a", "taken", "b")
+
+    assert names(database) == ["taken"]
+    # Whoever was left waiting would wait for longer than this.
+    assert LOCK_WAIT_SECONDS > 1
+    write(other, "a", "b")
+    assert len(names(database)) == 3
+    other.close()
+
+
+def test_what_was_kept_is_dropped_with_the_transaction(database: Database) -> None:
+    def fail() -> None:
+        with database.transaction():
+            database.write_last(NUMBER, ["never"])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    write(database, "next")
+
+    assert names(database) == ["next"]
