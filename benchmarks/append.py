@@ -145,7 +145,7 @@ TEXT = f"""\
 4 processes with 2 or 4 threads each. Plain: one INSERT of the same rows into a table with an
 auto-increment key, and COMMIT, by the bare driver (2 round trips). "Our statements": events, the
 row in `pending` and COMMIT, one by one, by the bare driver. The store: `EventRecorder` in
-`Database.transaction` (both inserts in one packet, COMMIT: 2 round trips); `execute()` also loads
+`Database.transaction` (both inserts and COMMIT in one packet: 1 round trip); `execute()` also loads
 the item it changes. The goal is {GOAL}. What the design costs is a second table and the random
 order of the primary key; the rest is Python, SQLAlchemy's transaction in the first place. The
 limit is the processors, which clients and server share here."""
