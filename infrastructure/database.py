@@ -14,7 +14,7 @@ from pymysql.converters import conversions
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
-from infrastructure.packets import PackedConnection
+from infrastructure.packets import connect, send_last
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_SECONDS = 10
@@ -127,7 +127,7 @@ class Database:
         session = self._session(autocommit)
         event.listen(engine, "connect", lambda connection, _: _prepare(connection, session))
         if not autocommit and self.is_mysql:
-            event.listen(engine, "do_connect", _packed)
+            event.listen(engine, "do_connect", connect)
             event.listen(engine, "after_cursor_execute", self._remember)
         elif not autocommit:
             event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -207,7 +207,7 @@ class Database:
                     self._current.reset(token)
                 try:
                     if last:
-                        _driver(connection).last = _joined(last)
+                        send_last(connection, last)
                     begun.commit()
                 except DBAPIError as error:
                     if error.connection_invalidated:
@@ -261,22 +261,6 @@ def _prepare(dbapi_connection: Any, session: Sequence[str]) -> None:
     for statement in session:
         cursor.execute(statement)
     cursor.close()
-
-
-def _packed(*given: Any) -> PackedConnection:
-    _, _, arguments, named = given
-    return PackedConnection(*arguments, **named)
-
-
-def _driver(connection: Connection) -> PackedConnection:
-    driver = connection.connection.dbapi_connection
-    assert isinstance(driver, PackedConnection)
-    return driver
-
-
-def _joined(writes: Sequence[Write]) -> tuple[str, tuple[Any, ...]]:
-    statements = ";\n".join(write.statement for write in writes)
-    return statements, tuple(value for write in writes for value in write.parameters)
 
 
 _MYSQL_ISOLATION = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import sqlalchemy
 from pymysql import MySQLError
 from pymysql.connections import Connection
 
@@ -33,3 +35,17 @@ class PackedConnection(Connection):
             with suppress(MySQLError):
                 self.rollback()
             raise
+
+
+def connect(*given: Any) -> PackedConnection:
+    """In the place of SQLAlchemy's own ("do_connect")."""
+    _, _, arguments, named = given
+    return PackedConnection(*arguments, **named)
+
+
+def send_last(on: sqlalchemy.Connection, writes: Sequence[tuple[str, Sequence[Any], int]]) -> None:
+    """Have these statements, with their parameters, sent with the next COMMIT."""
+    driver = on.connection.dbapi_connection
+    assert isinstance(driver, PackedConnection)
+    statements = ";\n".join(statement for statement, _, _ in writes)
+    driver.last = statements, tuple(value for _, values, _ in writes for value in values)

@@ -85,7 +85,7 @@ def test_a_lock_held_too_long_is_a_lost_race(database: Database, store: EventSto
     hurried = Database(database.url, lock_wait_seconds=1)
     with store.transaction() as slow:
         append(slow, added(A))
-        send_early(other)
+        send_early(database)
 
         with pytest.raises(Collision):
             add_item(event_store(hurried), A)
