@@ -33,8 +33,7 @@ SELECT id, runs, (SELECT MAX(position) FROM feed) AS last FROM pending ORDER BY 
 _SEQUENCED = """\
 SELECT f.originator_id, f.originator_version FROM ({places}) v
 {join} feed f ON f.originator_id = v.a AND f.originator_version = v.b"""
-_INSERT = """\
-INSERT INTO feed (position, originator_id, originator_version) VALUES ({mark}, {mark}, {mark})"""
+_INSERT = "INSERT INTO feed (position, originator_id, originator_version) VALUES "
 # Any other shape (WHERE id IN, SKIP LOCKED, row by row) reads rows that writers have not
 # committed, and one paused writer would stall the feed.
 _DELETE_MYSQL = "DELETE p FROM ({ids}) v STRAIGHT_JOIN pending p ON p.id = v.a"
@@ -100,12 +99,20 @@ class Sequencer:
     def _write(self, last: int, commits: Sequence[Commit]) -> int:
         places = [place for commit in commits for place in commit.places]
         rows = [(position, *place) for position, place in enumerate(places, start=last + 1)]
+        ids = [commit.id for commit in commits]
+        chunks = [ids[start : start + TERMS_MAX] for start in range(0, len(ids), TERMS_MAX)]
         delete = _DELETE_MYSQL if self._database.is_mysql else _DELETE_SQLITE
+        deletes = [delete.format(ids=self._rows(len(chunk), 1)) for chunk in chunks]
         with self._database.transaction() as connection:
-            connection.exec_driver_sql(_INSERT.format(mark=self._mark), rows)
-            for start in range(0, len(commits), TERMS_MAX):
-                ids = tuple(commit.id for commit in commits[start : start + TERMS_MAX])
-                connection.exec_driver_sql(delete.format(ids=self._rows(len(ids), 1)), ids)
+            if self._database.is_mysql:
+                # One packet: who waits for the positions waits for no round trip in between.
+                insert = _INSERT + ", ".join(["(%s, %s, %s)"] * len(rows))
+                values = (*(value for row in rows for value in row), *ids)
+                connection.exec_driver_sql("; ".join([insert, *deletes]), values)
+            else:
+                connection.exec_driver_sql(f"{_INSERT} (?, ?, ?)", rows)
+                for statement, chunk in zip(deletes, chunks, strict=True):
+                    connection.exec_driver_sql(statement, tuple(chunk))
         return len(rows)
 
     def _rows(self, count: int, width: int) -> str:

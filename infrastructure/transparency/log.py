@@ -25,9 +25,9 @@ from infrastructure.transparency import reading
 from infrastructure.transparency.merkle import HASH_BYTES, Edge, Hashes, Place, Span, edge_tiles
 from infrastructure.transparency.signing import Signers
 from infrastructure.transparency.tables import log_head, log_tiles
-from infrastructure.transparency.verifier import EMPTY_ROOT, Event, Key, leaf_hash
+from infrastructure.transparency.verifier import EMPTY_ROOT, Event, Key
 
-BATCH = 1024
+BATCH = 1000
 HEAD = 1
 """The only row of `log_head`."""
 
@@ -48,7 +48,7 @@ class Head(NamedTuple):
 
 class TransparencyLog:
     def __init__(self, database: Database, keyring: KeyRing, clock: Callable[[], datetime]) -> None:
-        self._database = database
+        self._database, self._begun = database, False
         self.signers = Signers(database, keyring, clock)
 
     def head(self) -> Head:
@@ -63,11 +63,12 @@ class TransparencyLog:
         0 means that there was nothing to do, or that another process did it. Raises
         `BrokenLog`.
         """
-        self.head()
+        if not self._begun:
+            self._begun = bool(self.head())
         with self._database.snapshot() as connection:
             head, keys = find_head(connection), self.signers.active()
             if head is None:
-                return 0
+                raise BrokenLog("the log has lost its head")
             last = connection.scalar(select(func.max(feed.c.position))) or 0
             if last < head.size:
                 raise BrokenLog(f"the feed ends at {last}, and the log holds {head.size} events")
@@ -75,9 +76,11 @@ class TransparencyLog:
                 return 0
             before = load_tiles(connection, _edge(head.size))
             until = min(last, head.size + limit)
-            leaves = reading.leaves(connection, head.size, until)
+            hashes = reading.leaf_hashes(connection, head.size, until)
         edge = self._checked(head, before)
-        full = [tile for data in _whole(leaves, head.size) for tile in edge.append(leaf_hash(data))]
+        full = [tile for hash in hashes for tile in edge.append(hash)]
+        if edge.size < until:
+            raise BrokenLog(f"the feed has no event at {edge.size + 1}")
         tiles = dict([*full, *edge.partial()])
         changed = {place: each for place, each in tiles.items() if before.get(place) != each}
         return self._advance(head, edge, changed, keys)
@@ -180,14 +183,6 @@ def load_tiles(connection: Connection, places: Iterable[Place]) -> dict[Place, b
 
 def _edge(size: int) -> list[Place]:
     return [(level, number) for level, number, width in edge_tiles(size) if width]
-
-
-def _whole(leaves: Iterable[bytes | None], size: int) -> Iterable[bytes]:
-    """Raises `BrokenLog` where an event is missing."""
-    for position, data in enumerate(leaves, start=size + 1):
-        if data is None or int.from_bytes(data[1:9]) != position:
-            raise BrokenLog(f"the feed has no event at {position}")
-        yield data
 
 
 def _tiles_statement(database: Database) -> str:

@@ -46,7 +46,7 @@ def test_the_log_is_the_tree_over_the_feed_and_its_checkpoint_is_signed(runtime:
     assert said(runtime, note) == []
 
 
-def test_the_database_makes_the_same_leaves_as_the_verifier(runtime: Runtime) -> None:
+def test_the_database_makes_the_same_hashes_of_leaves_as_the_verifier(runtime: Runtime) -> None:
     last = happen(runtime)
     odd = (("1969-12-31 23:59:59.999999", "\u00e4\U0001f527"), ("9999-12-31 23:59:59.000001", "x"))
     with runtime.database.transaction() as connection:
@@ -56,10 +56,13 @@ def test_the_database_makes_the_same_leaves_as_the_verifier(runtime: Runtime) ->
             connection.execute(text(change), dict(position=position, moment=moment, topic=topic))
 
     with runtime.database.reading() as connection:
-        made = reading.leaves(connection, 0, last)
+        made = reading.leaf_hashes(connection, 0, last)
+        rest = reading.leaf_hashes(connection, last - 5, last)
 
-    assert made == [leaf(event) for event in runtime.transparency_log.entries(0, last)]
-    assert len({data[29:37] for data in made if data is not None}) > 2
+    known = [leaf(event) for event in runtime.transparency_log.entries(0, last)]
+    assert made == [leaf_hash(data) for data in known]
+    assert rest == made[-5:]
+    assert len({data[29:37] for data in known}) > 2
 
 
 def test_batches_of_any_size_give_the_same_log(runtime: Runtime) -> None:
@@ -315,6 +318,16 @@ def test_nothing_is_signed_on_top_of_damage(runtime: Runtime, damage: str) -> No
         runtime.transparency_log.extend()
 
     assert runtime.transparency_log.head()[3] == before.note
+
+
+def test_a_log_that_lost_its_head_is_not_begun_anew(runtime: Runtime) -> None:
+    happen(runtime)
+    runtime.transparency_log.extend(10)
+    with runtime.database.transaction() as connection:
+        connection.execute(text("DELETE FROM log_head"))
+
+    with pytest.raises(BrokenLog, match="lost its head"):
+        runtime.transparency_log.extend()
 
 
 def test_extending_costs_few_statements_however_many_events_there_are(runtime: Runtime) -> None:
