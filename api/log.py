@@ -136,7 +136,7 @@ class LogInclusion(LogResource):
         event = log.entry(position)
         if event is None:
             raise NoSuchThing(f"the feed has lost the event at {position}")
-        proof, (root,) = self.roots(inclusion(position - 1, size), size)
+        proof, (root,) = self.roots(inclusion([position - 1], size), size)
         data = leaf(event)
         body = InclusionProof(
             position=position,

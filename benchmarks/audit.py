@@ -109,7 +109,7 @@ def _proofs(subject: Subject) -> str:
 
 
 def _proof(runtime: Runtime, total: int) -> tuple[float, int]:
-    spans = inclusion(random.randrange(total), total)
+    spans = inclusion([random.randrange(total)], total)
 
     def prove() -> list[bytes]:
         hashes = runtime.transparency_log.hashes(spans)

@@ -15,7 +15,7 @@ import msgspec
 from infrastructure.database import Database
 from infrastructure.transparency import reading
 from infrastructure.transparency.log import BrokenLog, Head, TransparencyLog, find_head
-from infrastructure.transparency.merkle import Hashes, consistency, inclusion
+from infrastructure.transparency.merkle import Hashes, Span, consistency, inclusion
 from infrastructure.transparency.verifier import BUNDLE_FORMAT, Event
 from projections.queries import ProjectionBehind, Queries
 from projections.tickets import TicketView
@@ -27,17 +27,15 @@ POLL_SECONDS = 0.05
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class ProvenEvent(msgspec.Struct):
-    """An event exactly as it is stored, and its way to the root (RFC 9162), from below."""
+class StoredEvent(msgspec.Struct):
+    """An event of the ticket exactly as it is stored."""
 
     position: int
-    stream_id: UUID
     version: int
     topic: str
     recorded_at: datetime
     commit_id: UUID
     state: str
-    proof: list[str]
 
 
 class Continuation(msgspec.Struct):
@@ -58,13 +56,17 @@ class Evidence(msgspec.Struct):
     """A ticket's whole history, proven: events as stored, a signed checkpoint, the public keys,
     and what the fold of these events shows. Check it with `mechanic-shop audit verify`.
 
-    Hashes and stored bytes are in base64. `state_sha256` is that of the state as compact
-    JSON; `fold` names the code that made it of the events.
+    Hashes and stored bytes are in base64. `leaves` are the hashes that the log has for the
+    events, one behind the other; `proof` is what leads from them to the root, as
+    docs/auditing.md says. `state_sha256` is that of the state as compact JSON; `fold` names
+    the code that made it of the events.
     """
 
     format: str
     ticket_id: UUID
-    events: list[ProvenEvent]
+    events: list[StoredEvent]
+    leaves: str
+    proof: str
     checkpoint: str
     keys: list[str]
     consistency: Continuation | None
@@ -95,11 +97,14 @@ class EvidenceRoom:
             if since is not None and since > head.size:
                 raise LookupError(f"the log holds {head.size} events")
             stored = reading.of_stream(connection, id)[: entry.version]
-            proven, continuation = self._proven(list(_whole(stored)), head, since)
+            events = list(_whole(stored))
+            leaves, proof, continuation = self._proven(events, head, since)
         evidence = Evidence(
             format=BUNDLE_FORMAT,
             ticket_id=id,
-            events=proven,
+            events=[stored_event(event) for event in events],
+            leaves=leaves,
+            proof=proof,
             checkpoint=head.note,
             keys=[key.public_key for key in self._log.signers.published()],
             consistency=continuation,
@@ -125,18 +130,17 @@ class EvidenceRoom:
             time.sleep(POLL_SECONDS)
 
     def _proven(
-        self, stored: Sequence[Event], head: Head, since: int | None
-    ) -> tuple[list[ProvenEvent], Continuation | None]:
-        paths = [inclusion(event.position - 1, head.size) for event in stored]
+        self, events: Sequence[Event], head: Head, since: int | None
+    ) -> tuple[str, str, Continuation | None]:
+        """The leaves as the log has them, what leads from them to the root, and what leads
+        from an older one."""
+        indexes = [event.position - 1 for event in events]
+        leaves, beside = [(at, at + 1) for at in indexes], inclusion(indexes, head.size)
         older = consistency(since, head.size) if since is not None else []
-        hashes = self._log.hashes([span for path in [*paths, older] for span in path])
-        proven = [
-            proven_event(event, encoded(hashes, path))
-            for event, path in zip(stored, paths, strict=True)
-        ]
-        if since is None:
-            return proven, None
-        return proven, Continuation(since, encoded(hashes, older))
+        hashes = self._log.hashes([*leaves, *beside, *older])
+        logged, proof = _joined(hashes, leaves), _joined(hashes, beside)
+        continuation = Continuation(since, encoded(hashes, older)) if since is not None else None
+        return logged, proof, continuation
 
     def _customer(self, id: UUID) -> NamedCustomer:
         served = self._queries.get("customer", id, NOTHING_SEEN)
@@ -150,19 +154,21 @@ def _whole(stored: Iterable[Event | reading.Broken]) -> Iterator[Event]:
         yield event
 
 
-def encoded(hashes: Hashes, path: Sequence[tuple[int, int]]) -> list[str]:
+def encoded(hashes: Hashes, spans: Sequence[Span]) -> list[str]:
     """A proof as JSON carries it."""
-    return [b64encode(hashes.of(span)).decode() for span in path]
+    return [b64encode(hashes.of(span)).decode() for span in spans]
 
 
-def proven_event(event: Event, proof: list[str]) -> ProvenEvent:
-    return ProvenEvent(
+def _joined(hashes: Hashes, spans: Sequence[Span]) -> str:
+    return b64encode(b"".join([hashes.of(span) for span in spans])).decode()
+
+
+def stored_event(event: Event) -> StoredEvent:
+    return StoredEvent(
         position=event.position,
-        stream_id=UUID(bytes=event.stream_id),
         version=event.version,
         topic=event.topic,
         recorded_at=EPOCH + timedelta(microseconds=event.recorded_at),
         commit_id=UUID(bytes=event.commit_id),
         state=b64encode(event.state).decode(),
-        proof=proof,
     )

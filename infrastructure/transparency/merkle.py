@@ -91,18 +91,18 @@ Span = tuple[int, int]
 """Leaves from the first up to but not including the second."""
 
 
-def inclusion(index: int, size: int) -> list[Span]:
-    """What is beside the way from a leaf to the root, from below."""
-    beside, low, high = list[Span](), 0, size
-    while high - low > 1:
-        middle = low + _half(high - low)
-        if index < middle:
-            beside.append((middle, high))
-            high = middle
-        else:
-            beside.append((low, middle))
-            low = middle
-    return beside[::-1]
+def inclusion(indexes: Iterable[int], size: int) -> list[Span]:
+    """What is beside the ways of leaves to the root and does not follow from them: the lowest
+    level first, each from the left. Of one leaf it is the path of RFC 9162."""
+    beside, nodes, level, last = list[Span](), sorted(set(indexes)), 0, size - 1
+    while last:
+        known = set(nodes)
+        for node in nodes:
+            if (other := node ^ 1) <= last and other not in known:
+                beside.append((other << level, min(other + 1 << level, size)))
+        nodes = list(dict.fromkeys(node >> 1 for node in nodes))
+        level, last = level + 1, last >> 1
+    return beside
 
 
 def consistency(old: int, size: int) -> list[Span]:
@@ -148,28 +148,24 @@ class Hashes:
     """The hashes of spans, from tiles that `load` fetches all at once."""
 
     def __init__(self, spans: Iterable[Span], load: Callable[[set[Place]], dict[Place, bytes]]):
-        self._tiles = load({tile_of(node) for span in set(spans) for node in nodes(span)})
-        self._known: dict[Node, bytes] = {}
+        places = {tile_of(node) for span in set(spans) for node in nodes(span)}
+        self._rows = {place: [split(hashes)] for place, hashes in load(places).items()}
 
     def of(self, span: Span) -> bytes:
         """Raises `LookupError` where a tile is missing or too short."""
         root = None
         for node in reversed([*nodes(span)]):
-            peak = self._node(node)
+            peak = self._node(*node)
             root = peak if root is None else node_hash(peak, root)
         return EMPTY_ROOT if root is None else root
 
-    def _node(self, node: Node) -> bytes:
-        if (known := self._known.get(node)) is not None:
-            return known
-        level, index = node
-        if level % TILE_HEIGHT:
-            below = level - 1, 2 * index
-            hash = node_hash(self._node(below), self._node((level - 1, 2 * index + 1)))
-        else:
-            at = index % TILE_WIDTH * HASH_BYTES
-            hash = self._tiles[tile_of(node)][at : at + HASH_BYTES]
-            if len(hash) != HASH_BYTES:
-                raise LookupError(f"the tile of {node} is too short")
-        self._known[node] = hash
+    def _node(self, level: int, index: int) -> bytes:
+        """Whoever asks for one node of a row of a tile asks for most of them."""
+        rows, height = self._rows[tile_of((level, index))], level % TILE_HEIGHT
+        while len(rows) <= height:
+            row = rows[-1]
+            rows.append([node_hash(*pair) for pair in zip(row[::2], row[1::2], strict=False)])
+        hash = rows[height][index % (TILE_WIDTH >> height)]
+        if len(hash) != HASH_BYTES:
+            raise LookupError(f"a tile of level {level // TILE_HEIGHT} is too short")
         return hash

@@ -14,7 +14,7 @@ import argparse
 import json
 import struct
 import sys
-from base64 import b64decode
+from binascii import a2b_base64
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -24,10 +24,11 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-BUNDLE_FORMAT = "mechanic-shop/evidence/1"
+BUNDLE_FORMAT = "mechanic-shop/evidence/2"
 EMPTY_ROOT = sha256(b"").digest()
 ED25519 = b"\x01"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 _LEAF = struct.Struct(">BQ16sIq16s32s")
 
 
@@ -45,6 +46,10 @@ class Event(NamedTuple):
     recorded_at: int
     commit_id: bytes
     state: bytes
+
+
+def unpacked(text: str) -> bytes:
+    return a2b_base64(text, strict_mode=True)
 
 
 def leaf(event: Event) -> bytes:
@@ -67,41 +72,35 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-class Tree:
-    """Verifies inclusion in the tree of that size and root (RFC 9162, 2.1.3.2).
+def root_of(size: int, indexes: list[int], hashes: list[bytes], proof: bytes) -> bytes | None:
+    """The root of the tree of that size in which these leaves, in order, have these hashes.
 
-    Nodes that led to the root are remembered: a path that meets one has arrived.
+    `proof`: what stands beside their ways to the root and does not follow from them, the lowest
+    level first, each from the left. For one leaf that is RFC 9162, 2.1.3.2. `None` if the proof
+    is not of these leaves.
     """
-
-    def __init__(self, size: int, root: bytes) -> None:
-        self.size, self.root = size, root
-        self._known: dict[tuple[int, int], bytes] = {}
-
-    def includes(self, index: int, hash: bytes, proof: Sequence[str | bytes]) -> bool:
-        """`hash`: of the leaf; `proof`: from the leaf upwards, as bytes or in base64."""
-        if not 0 <= index < self.size:
-            return False
-        known, passed, node, last, level = self._known, [], index, self.size - 1, 0
-        for step in proof:
-            place = (level, node)
-            if (found := known.get(place)) is not None:
-                break
-            passed.append((place, hash))
-            beside = step if isinstance(step, bytes) else b64decode(step, validate=True)
-            if last == 0 or len(beside) != 32:
-                return False
-            if node & 1 or node == last:
-                hash = sha256(b"\x01" + beside + hash).digest()
-                while not node & 1 and node:
-                    node, last, level = node >> 1, last >> 1, level + 1
-            else:
-                hash = sha256(b"\x01" + hash + beside).digest()
-            node, last, level = node >> 1, last >> 1, level + 1
-        else:
-            found = self.root if last == 0 else None
-        if found == hash:
-            known.update(passed)
-        return found == hash
+    if not (indexes and indexes[0] >= 0 and indexes[-1] < size):
+        return None
+    nodes, last, at, sha = indexes, size - 1, 0, sha256
+    while last:
+        above, made, count, each = list[int](), list[bytes](), len(nodes), 0
+        while each < count:
+            node, hash = nodes[each], hashes[each]
+            each += 1
+            if node & 1:
+                hash = sha(b"\x01" + proof[at : at + 32] + hash).digest()
+                at += 32
+            elif each < count and nodes[each] == node + 1:
+                hash = sha(b"\x01" + hash + hashes[each]).digest()
+                each += 1
+            elif node != last:
+                hash = sha(b"\x01" + hash + proof[at : at + 32]).digest()
+                at += 32
+            above.append(node >> 1)
+            made.append(hash)
+        nodes, hashes, last = above, made, last >> 1
+    # One node at last: every leaf went into it.
+    return hashes[0] if at == len(proof) and len(hashes) == 1 else None
 
 
 def consistent(
@@ -141,7 +140,7 @@ class Key(NamedTuple):
     def parse(cls, text: str) -> Key:
         try:
             name, id, encoded = text.strip().split("+", 2)
-            key = b64decode(encoded, validate=True)
+            key = unpacked(encoded)
             if key[:1] != ED25519 or len(key) != 33 or id != key_id(name, key[1:]).hex():
                 raise ValueError
         except ValueError:
@@ -169,7 +168,7 @@ def open_note(note: str, keys: Sequence[Key]) -> str:
     try:
         for line in lines.splitlines():
             dash, name, encoded = line.split(" ")
-            signature = b64decode(encoded, validate=True)
+            signature = unpacked(encoded)
             if dash != "\u2014" or not name or len(signature) < 5:
                 raise ValueError
             if public := trusted.get((name, signature[:4])):
@@ -189,7 +188,7 @@ def open_checkpoint(note: str, keys: Sequence[Key]) -> Checkpoint:
     """Raises `Fault` where it is not signed by one of the keys."""
     lines = open_note(note, keys).splitlines()
     try:
-        origin, size, root = lines[0], int(lines[1]), b64decode(lines[2], validate=True)
+        origin, size, root = lines[0], int(lines[1]), unpacked(lines[2])
         if not origin or str(size) != lines[1] or size < 0 or len(root) != 32 or "" in lines:
             raise ValueError
     except (ValueError, IndexError):
@@ -231,31 +230,32 @@ def verify_bundle(data: bytes, keys: Sequence[str] = (), held: str | None = None
 
 
 def _wrong_events(bundle: Any, checkpoint: Checkpoint) -> list[str]:
-    tree, faults, before = Tree(checkpoint.size, checkpoint.root), list[str](), 0
+    """Each event against its leaf, then all leaves against the root that was signed."""
     stream_id = bytes.fromhex(bundle["ticket_id"].replace("-", ""))
+    leaves, proof = unpacked(bundle["leaves"]), unpacked(bundle["proof"])
+    hashes = [leaves[at : at + 32] for at in range(0, len(leaves), 32)]
+    faults, indexes, before = list[str](), list[int](), 0
+    if not len(bundle["events"]) == len(hashes) > 0:
+        return [f"the bundle holds {len(bundle['events'])} events and {len(hashes)} leaves"]
     for version, told in enumerate(bundle["events"], start=1):
-        event, wrong = read_event(told), ""
-        if event.stream_id != stream_id or event.version != version or event.position <= before:
-            wrong = "is of another ticket, or out of order"
-        elif not tree.includes(event.position - 1, leaf_hash(leaf(event)), told["proof"]):
-            wrong = "is not what the log holds there, or its proof is broken"
-        if wrong:
-            faults.append(f"the event at position {event.position}, version {version}, {wrong}")
+        event = read_event(stream_id, told)
+        if event.version != version or event.position <= before:
+            faults.append(f"the event at position {event.position} is out of order, or one is out")
+        elif leaf_hash(leaf(event)) != hashes[version - 1]:
+            where = f"the event at position {event.position}, version {version},"
+            faults.append(f"{where} is not what the log holds there")
         before = event.position
-    return faults if bundle["events"] else ["the bundle holds no events"]
+        indexes.append(before - 1)
+    if root_of(checkpoint.size, indexes, hashes, proof) != checkpoint.root:
+        faults.append("the leaves and the proof do not lead to the root that was signed")
+    return faults
 
 
-def read_event(told: Any) -> Event:
-    """An event as a bundle says it."""
-    return Event(
-        told["position"],
-        bytes.fromhex(told["stream_id"].replace("-", "")),
-        told["version"],
-        told["topic"],
-        (datetime.fromisoformat(told["recorded_at"]) - EPOCH) // timedelta(microseconds=1),
-        bytes.fromhex(told["commit_id"].replace("-", "")),
-        b64decode(told["state"], validate=True),
-    )
+def read_event(stream_id: bytes, told: Any) -> Event:
+    place = told["position"], stream_id, told["version"], told["topic"]
+    moment = (datetime.fromisoformat(told["recorded_at"]) - EPOCH) // MICROSECOND
+    commit_id = bytes.fromhex(told["commit_id"].replace("-", ""))
+    return Event(*place, moment, commit_id, unpacked(told["state"]))
 
 
 def _wrong_state(bundle: Any) -> list[str]:
@@ -277,7 +277,7 @@ def _broken_off(bundle: Any, checkpoint: Checkpoint, held: Checkpoint) -> list[s
     told = bundle["consistency"] or {"size": checkpoint.size, "proof": []}
     if told["size"] != held.size:
         return [f"the bundle is not proven to continue your checkpoint: ask for since={held.size}"]
-    proof = [b64decode(each, validate=True) for each in told["proof"]]
+    proof = [unpacked(each) for each in told["proof"]]
     if consistent(held.size, held.root, checkpoint.size, checkpoint.root, proof):
         return []
     return [f"the log does not continue your checkpoint: its first {held.size} events are others"]

@@ -6,14 +6,18 @@ transparency-dev/merkle, proof/verify_test.go.
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infrastructure.transparency.merkle import Edge, Hashes, Place, consistency, inclusion, nodes
-from infrastructure.transparency.verifier import EMPTY_ROOT, Tree, consistent, leaf_hash, node_hash
+from infrastructure.transparency.verifier import (
+    EMPTY_ROOT,
+    consistent,
+    leaf_hash,
+    node_hash,
+    root_of,
+)
 
 LEAVES = [
     bytes.fromhex(text)
@@ -115,14 +119,13 @@ def test_inclusion_proofs_are_the_published_ones(index: int, size: int) -> None:
     proof = [bytes.fromhex(text) for text in INCLUSION[index, size]]
     hash = leaf_hash(LEAVES[index])
 
-    assert Grown(LEAVES[:size]).proof(inclusion(index, size)) == proof
-    assert Tree(size, ROOTS[size]).includes(index, hash, proof)
-    for wrong in corrupted(proof):
-        assert not Tree(size, ROOTS[size]).includes(index, hash, wrong)
-    for other_index, other_size in ((index - 1, size), (index + 1, size), (index, 2 * size)):
-        assert not Tree(other_size, ROOTS[size]).includes(other_index, hash, proof)
-    assert not Tree(size, EMPTY_ROOT).includes(index, hash, proof)
-    assert not Tree(size, ROOTS[size]).includes(index, EMPTY_ROOT, proof)
+    assert Grown(LEAVES[:size]).proof(inclusion([index], size)) == proof
+    assert root_of(size, [index], [hash], b"".join(proof)) == ROOTS[size]
+    for wrong in joined(proof):
+        assert root_of(size, [index], [hash], wrong) != ROOTS[size]
+    for other, larger in ((index - 1, size), (index + 1, size), (index, 2 * size)):
+        assert root_of(larger, [other], [hash], b"".join(proof)) != ROOTS[size]
+    assert root_of(size, [index], [EMPTY_ROOT], b"".join(proof)) != ROOTS[size]
 
 
 @pytest.mark.parametrize(("old", "size"), CONSISTENCY)
@@ -148,6 +151,13 @@ def corrupted(proof: list[bytes]) -> list[list[bytes]]:
         flipped = bytes([hash[0] ^ 8]) + hash[1:]
         wrong.append([*proof[:at], flipped, *proof[at + 1 :]])
     return wrong
+
+
+def joined(proof: list[bytes]) -> set[bytes]:
+    """Every corruption of it, as one piece; and some that pieces cannot show."""
+    whole = b"".join(proof)
+    wrong = {b"".join(steps) for steps in corrupted(proof)} | {whole + b"\x00", whole[:-1]}
+    return wrong - {whole}
 
 
 def test_the_empty_log_is_the_beginning_of_every_log() -> None:
@@ -185,30 +195,47 @@ def test_every_proof_of_every_tree_holds_and_of_no_other(data: st.DataObject) ->
     index, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
     grown = Grown(counted(size))
     root, before = grown.edge.root(), by_definition(grown.hashes[:old])
-    beside, older = grown.proof(inclusion(index, size)), grown.proof(consistency(old, size))
+    older = grown.proof(consistency(old, size))
+    beside = grown.proof(inclusion([index], size))
 
-    tree = Tree(size, root)
-    assert tree.includes(index, grown.hashes[index], beside)
+    assert root_of(size, [index], [grown.hashes[index]], b"".join(beside)) == root
     assert consistent(old, before, size, root, older)
-    assert not tree.includes(index, leaf_hash(b"another"), beside)
-    for wrong in corrupted(beside):
-        assert not Tree(size, root).includes(index, grown.hashes[index], wrong)
-    for wrong in corrupted(older):
-        assert not consistent(old, before, size, root, wrong)
+    assert root_of(size, [index], [leaf_hash(b"another")], b"".join(beside)) != root
+    for wrong in joined(beside):
+        assert root_of(size, [index], [grown.hashes[index]], wrong) != root
+    for steps in corrupted(older):
+        assert not consistent(old, before, size, root, steps)
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.integers(2, 600), st.randoms(use_true_random=False))
-def test_what_is_remembered_of_other_paths_lets_nothing_wrong_through(
-    size: int, chance: Random
-) -> None:
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_many_leaves_are_proven_together_and_no_other_leaf_is(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 600))
+    indexes = sorted(data.draw(st.sets(st.integers(0, size - 1), min_size=1, max_size=50)))
     grown = Grown(counted(size))
-    tree = Tree(size, grown.edge.root())
-    for index in chance.sample(range(size), min(size, 40)):
-        proof = grown.proof(inclusion(index, size))
-        assert not tree.includes(index, leaf_hash(b"another"), proof)
-        assert tree.includes(index, grown.hashes[index], proof)
-        assert not tree.includes(index, leaf_hash(b"another"), proof)
+    root, hashes = grown.edge.root(), [grown.hashes[index] for index in indexes]
+    beside = grown.proof(inclusion(indexes, size))
+    proof = b"".join(beside)
+
+    assert root_of(size, indexes, hashes, proof) == root
+    assert len(beside) <= sum(len(inclusion([index], size)) for index in indexes)
+    for at in range(len(indexes)):
+        forged = [*hashes[:at], leaf_hash(b"another"), *hashes[at + 1 :]]
+        assert root_of(size, indexes, forged, proof) != root
+    for wrong in joined(beside):
+        assert root_of(size, indexes, hashes, wrong) != root
+
+
+def test_a_leaf_that_is_told_twice_or_out_of_order_is_not_passed_over() -> None:
+    grown = Grown(LEAVES[:8])
+    at_3, at_5 = (grown.hashes[index] for index in (3, 5))
+    ways = {index: grown.proof(inclusion([index], 8)) for index in (3, 5)}
+    twice = b"".join(hash + hash for hash in ways[5])
+
+    assert root_of(8, [5, 5], [at_5, leaf_hash(b"another")], twice) is None
+    assert root_of(8, [5, 3], [at_5, at_3], b"".join(ways[5][:2] + ways[3][:2])) is None
+    assert root_of(8, [], [], b"") is None
+    assert root_of(1, [0], [at_3], b"") == at_3
 
 
 def test_spans_are_cut_into_complete_subtrees() -> None:
