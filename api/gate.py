@@ -19,7 +19,7 @@ from api.validation import InvalidFields, Unreadable, from_json, from_query, unk
 from commands.kernel import Command
 from infrastructure import logs
 from infrastructure.access_tokens import InvalidAccess
-from infrastructure.ids import uuid7
+from infrastructure.ids import uuid7_text
 from infrastructure.rate_limits import Passage
 from infrastructure.runtime import Runtime
 from infrastructure.sessions import Standing
@@ -58,7 +58,7 @@ class Gate:
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         asked = req.get_header("X-Request-Id") or ""
-        req.context.request_id = asked if _SANE_ID.match(asked) else str(uuid7())
+        req.context.request_id = asked if _SANE_ID.match(asked) else uuid7_text()
         logs.request_id.set(req.context.request_id)
         req.context.actor = req.context.passage = None
         resp.set_header("X-Request-Id", req.context.request_id)
@@ -95,7 +95,7 @@ class Gate:
         finally:
             if (count := passage.tightest()) is not None:
                 name, limit = count.hit.budget, count.hit.limit
-                policy = f'"{name}";q={limit.amount};w={limit.get_expiry()}'
+                policy = f'"{name}";q={limit.amount};w={count.hit.seconds}'
                 resp.set_header("RateLimit-Policy", policy)
                 resp.set_header("RateLimit", f'"{name}";r={max(0, count.left)};t={count.seconds}')
 
@@ -119,22 +119,24 @@ class Gate:
         req.context.actor, req.context.scope = actor, scope
 
     def _read(self, req: falcon.Request, operation: Operation, params: dict[str, Any]) -> None:
-        query, req.context.payload = dict(req.params), b""
+        req.context.payload = b""
         given: dict[str, Any] = {}
         if operation.params is not None:
-            asked = from_query(query, operation.params)
-            given.update({name: getattr(asked, name) for name in asked.__struct_fields__})
+            asked = from_query(req.params, operation.params)
             if operation.command is None:
                 params["query"] = asked
-        elif query:
-            raise InvalidFields(unknown(query))
+            else:
+                given.update({name: getattr(asked, name) for name in asked.__struct_fields__})
+        elif req.params:
+            raise InvalidFields(unknown(req.params))
         if operation.method != "GET":
             req.context.payload = self._body(req)
             # An empty body is an object without fields: enough where none is required.
             sent = from_json(req.context.payload or b"{}", operation.body or Nothing)
-            given.update({name: getattr(sent, name) for name in sent.__struct_fields__})
             if operation.command is None:
                 params["body"] = sent
+            else:
+                given.update({name: getattr(sent, name) for name in sent.__struct_fields__})
         if operation.command is not None:
             self._command(req, operation, operation.command, params, given)
 

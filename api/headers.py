@@ -7,16 +7,14 @@ import falcon
 from api import callers
 from infrastructure.settings import Settings
 
-ALWAYS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-DEFAULTS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
-"""Where the answer says nothing else."""
+AT_FIRST = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cache-Control", "no-store"),
+)
+"""What stays, unless the answer says something else."""
 HSTS = "max-age=31536000"
 EXPOSED = (
     "Accept-Ranges",
@@ -45,14 +43,12 @@ class AnswerHeaders:
     def __init__(self, settings: Settings) -> None:
         self._trusted, self._cors = settings.trusted_proxies, bool(settings.cors_origins)
 
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.set_headers(AT_FIRST)
+
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
     ) -> None:
-        for name, value in ALWAYS.items():
-            resp.set_header(name, value)
-        for name, value in DEFAULTS.items():
-            if resp.get_header(name) is None:
-                resp.set_header(name, value)
         if callers.secure(req, self._trusted):
             resp.set_header("Strict-Transport-Security", HSTS)
         if self._cors:

@@ -31,7 +31,7 @@ class Observer:
     ) -> None:
         seconds = time.perf_counter() - req.context.began
         route, status = req.uri_template or UNMATCHED, resp.status_code
-        self._requests.labels(req.method if resource else "-", route, status).observe(seconds)
+        self._requests(req.method if resource else "-", route, status).observe(seconds)
         if log.isEnabledFor(logging.INFO):
             actor = getattr(req.context, "actor", None)
             log.info(

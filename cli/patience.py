@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Callable, Iterable
@@ -18,6 +19,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+LINGER_MILLISECONDS = 2
+"""How long a thread that has nothing else to do waits for the next request of the client that it
+has just answered. Handing the connection back costs as much as reading and answering a request."""
+
+
 class Threads(ThreadPoolExecutor):
     """Tells each request how long it waited for its thread."""
 
@@ -29,6 +35,11 @@ class Threads(ThreadPoolExecutor):
             return function(*args, **kwargs)
 
         return super().submit(run)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for a thread."""
+        return not self._work_queue.empty()
 
 
 class PatientWorker(ThreadWorker):
@@ -59,6 +70,14 @@ class PatientWorker(ThreadWorker):
         self.wsgi = timely
 
     def handle(self, conn: Any) -> Any:
+        kept = self._handle_one(conn)
+        while kept is True and self._next_is_there(conn):
+            waited_seconds.set(0.0)
+            kept = self._handle_one(conn)
+        return kept
+
+    def _handle_one(self, conn: Any) -> Any:
+        """Its next request. Whether the connection is kept."""
         server: Any = self.app
         until = time.monotonic() + server.settings.request_seconds
         self._waiting[get_ident()] = until, conn
@@ -66,6 +85,14 @@ class PatientWorker(ThreadWorker):
             return super().handle(conn)
         finally:
             self._waiting.pop(get_ident(), None)
+
+    def _next_is_there(self, conn: Any) -> bool:
+        threads: Threads = self.tpool  # type: ignore[assignment]
+        if threads.is_wanted or conn.parser.unreader.buf.getvalue():
+            return False
+        arriving = select.poll()
+        arriving.register(conn.sock, select.POLLIN)
+        return bool(arriving.poll(LINGER_MILLISECONDS))
 
     def set_accept_enabled(self, enabled: bool | None) -> None:
         """Who stops listens no more: a connection that was taken and left alone until the last

@@ -5,26 +5,39 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from limits import RateLimitItem
 from limits.storage import MemoryStorage, RedisStorage
+from redis.exceptions import NoScriptError
 
 from infrastructure.redis_cache import RedisCache
 from infrastructure.redis_link import Link
 from projections.cache import Cache, Looked
 
 
-class Hit(NamedTuple):
-    """One request against one budget."""
+@dataclass(frozen=True)
+class Hit:
+    """One request against one budget. `seconds`: how long its window is."""
 
     budget: str
     limit: RateLimitItem
     whose: str
 
-    @property
+    @cached_property
     def key(self) -> str:
         return self.limit.key_for(self.budget, self.whose)
+
+    @cached_property
+    def stored(self) -> str:
+        """The key in Redis."""
+        return f"{RedisStorage.PREFIX}:{self.key}"
+
+    @cached_property
+    def seconds(self) -> int:
+        return self.limit.get_expiry()
 
 
 class Count(NamedTuple):
@@ -61,11 +74,10 @@ class LocalCounter:
         return [Count(hit, self._incremented(hit), self._seconds(hit)) for hit in hits]
 
     def _incremented(self, hit: Hit) -> int:
-        window = hit.limit.get_expiry()
         # The clock was set back: the window would end that much later.
-        if self._storage.get_expiry(hit.key) > time.time() + window:
+        if self._storage.get_expiry(hit.key) > time.time() + hit.seconds:
             self._storage.clear(hit.key)
-        return self._storage.incr(hit.key, window)
+        return self._storage.incr(hit.key, hit.seconds)
 
     def _seconds(self, hit: Hit) -> int:
         return max(1, math.ceil(self._storage.get_expiry(hit.key) - time.time()))
@@ -117,13 +129,20 @@ class RedisCounter:
         return _counts(hits, answers), self._cache.looked(*answers[2 * len(hits) :])
 
     def knows(self, hit: Hit) -> bool:
-        known = self._link.attempt(lambda: self._link.redis.exists(_stored(hit)))
+        known = self._link.attempt(lambda: self._link.redis.exists(hit.stored))
         return self._alone.knows(hit) if known is None else known == 1
 
     def _ask(self, hits: Sequence[Hit], looking: Sequence[str] = ()) -> list[Any] | None:
-        keys = [*(_stored(hit) for hit in hits), *looking]
-        expiries = [hit.limit.get_expiry() for hit in hits]
-        return self._link.attempt(lambda: self._count(keys=keys, args=expiries))
+        keys = [*[hit.stored for hit in hits], *looking]
+        expiries = [hit.seconds for hit in hits]
+
+        def ask() -> Any:
+            try:
+                return self._link.ask("EVALSHA", self._count.sha, len(keys), *keys, *expiries)
+            except NoScriptError:
+                return self._count(keys=keys, args=expiries)
+
+        return self._link.attempt(ask)
 
 
 def _counts(hits: Sequence[Hit], answers: Sequence[int]) -> list[Count]:
@@ -131,7 +150,3 @@ def _counts(hits: Sequence[Hit], answers: Sequence[int]) -> list[Count]:
         Count(hit, int(answers[2 * n]), max(1, int(answers[2 * n + 1])))
         for n, hit in enumerate(hits)
     ]
-
-
-def _stored(hit: Hit) -> str:
-    return f"{RedisStorage.PREFIX}:{hit.key}"

@@ -6,6 +6,7 @@ A window begins with its first request.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from uuid import UUID
 
 from limits import RateLimitItem, RateLimitItemPerDay
@@ -18,13 +19,17 @@ HOME = RateLimitItemPerDay(1, 30)
 """An address that logged in to an account is remembered for as long."""
 
 
+HITS_MAX = 10_000
+"""So many accounts and addresses are remembered with their keys."""
+
+
 class TooManyRequests(Exception):
     """A budget is used up."""
 
     def __init__(self, count: Count) -> None:
         limit = count.hit.limit
         super().__init__(
-            f"{count.hit.budget}: {limit.amount} in {limit.get_expiry()} seconds are used up"
+            f"{count.hit.budget}: {limit.amount} in {count.hit.seconds} seconds are used up"
         )
         self.seconds = count.seconds
 
@@ -46,11 +51,13 @@ class RateLimits:
             "writes": settings.rate_limit_writes,
             "logins": settings.rate_limit_logins,
         }
+        self.of_account = lru_cache(HITS_MAX)(self._of_account)
+        self.of_address = lru_cache(HITS_MAX)(self._of_address)
 
-    def of_account(self, budget: str, account_id: UUID) -> Hit:
+    def _of_account(self, budget: str, account_id: UUID) -> Hit:
         return Hit(budget, self._limits[budget], account_id.hex)
 
-    def of_address(self, budget: str, address: str) -> Hit:
+    def _of_address(self, budget: str, address: str) -> Hit:
         return Hit(f"{budget}-of-address", self._widened(budget), address)
 
     def of_login(self, email: str, address: str) -> Hit:

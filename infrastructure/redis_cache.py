@@ -79,8 +79,8 @@ class RedisCache:
         self._distrust = link.redis.register_script(_DISTRUST)
 
     def look(self, generation: int, key: str) -> Looked:
-        get = partial(self._link.redis.mget, self.looking(generation, key))
-        found: list[Any] | None = self._link.attempt(get)
+        ask = partial(self._link.ask, "MGET", *self.looking(generation, key))
+        found: list[Any] | None = self._link.attempt(ask)
         return (None, None) if found is None else self.looked(*found)
 
     @staticmethod

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections import deque
 from collections.abc import Callable
 from threading import Event, Lock, Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError, ResponseError
 
 PAUSE_SECONDS = 1.0
 
@@ -27,6 +29,7 @@ class Link:
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
+        self._idle = deque[Any]()
         self._probe: Thread | None = None
         self._lock, self._closing = Lock(), Event()
 
@@ -44,6 +47,41 @@ class Link:
         except RedisError as error:
             self._look_after(error)
             return None
+
+    def ask(self, *command: str | int) -> Any:
+        """What Redis answers to one command. Raises `RedisError`.
+
+        Where every request asks, most of what the client does around its connections is saved:
+        here a connection is used as it was left, and one that broke meanwhile is made anew once.
+        """
+        connection = self._connection()
+        try:
+            try:
+                connection.send_command(*command)
+                answer = connection.read_response()
+            except ConnectionError:
+                connection.disconnect()
+                connection.connect()
+                connection.send_command(*command)
+                answer = connection.read_response()
+        except ResponseError:
+            self._idle.append(connection)
+            raise
+        except BaseException:
+            # The answer may come yet; nobody else must take it for theirs.
+            connection.disconnect()
+            self._idle.append(connection)
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def _connection(self) -> Any:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            return self.redis.connection_pool.get_connection()
+        # One from before this process was forked is another's.
+        return connection if connection.pid == os.getpid() else self._connection()
 
     def close(self) -> None:
         """Ask no more."""

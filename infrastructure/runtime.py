@@ -196,7 +196,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         store,
         feed.position_of,
         waiting_max=max(1, settings.web_threads // 2),
-        told=lambda outcome: metrics.cache_looks.labels(outcome).inc(),
+        told=lambda outcome: metrics.cache_looks(outcome).inc(),
     )
     transparency_log = TransparencyLog(database, keyring, clock)
 

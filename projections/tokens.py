@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated
 from uuid import UUID
 
@@ -24,10 +25,7 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
     versions: dict[UUID, int] = {}
 
     def __str__(self) -> str:
-        packed = msgspec.msgpack.encode(
-            (self.position, [(id.bytes, version) for id, version in self.versions.items()])
-        )
-        return urlsafe_b64encode(packed).rstrip(b"=").decode()
+        return _text(self) if self.versions else _text_of_position(self.position)
 
     def seen_all(self, versions: Mapping[UUID, int]) -> Token:
         """This token and what a write has just made."""
@@ -53,6 +51,19 @@ class Token(msgspec.Struct, frozen=True, array_like=True):
         return Token(max(self.position, position), self.versions)
 
 
+def _text(token: Token) -> str:
+    packed = msgspec.msgpack.encode(
+        (token.position, [(id.bytes, version) for id, version in token.versions.items()])
+    )
+    return urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+@lru_cache(64)
+def _text_of_position(position: int) -> str:
+    """What most readers get, many of them at one position."""
+    return _text(Token(position))
+
+
 def _newest(known: Mapping[UUID, int], seen: Mapping[UUID, int]) -> dict[UUID, int]:
     """What was seen last stands last; what was seen longest ago is forgotten first."""
     versions = {id: version for id, version in known.items() if id not in seen}
@@ -66,6 +77,7 @@ Versions = Annotated[list[tuple[bytes, Number]], msgspec.Meta(max_length=VERSION
 _decode = msgspec.msgpack.Decoder(tuple[Number, Versions]).decode
 
 
+@lru_cache(1024)
 def parse(text: str | None) -> Token:
     """Raises `ValueError` when it is no token of ours."""
     if not text:

@@ -85,6 +85,8 @@ def test_limits_cost_a_cached_page_nothing_and_a_write_one_round_trip(strict: St
             shop.customer()
             shop.settle()
             client.get("/v1/mechanics")
+            # The first nudge opens a connection of its own.
+            done(client.post("/v1/customers", json={"name": "A", "email": shop.email()}))
             person = {"name": "A", "email": shop.email()}
             with round_trips() as listing:
                 assert client.get("/v1/mechanics").status_code == 200
@@ -266,3 +268,12 @@ def test_a_clock_that_is_set_back_makes_no_window_longer(monkeypatch: pytest.Mon
     (count,) = counter.count([hit])
 
     assert (count.used, count.seconds <= 60) == (1, True)
+
+
+def test_counting_goes_on_when_redis_forgets_the_script(redis_url: str) -> None:
+    hit, counter = Hit("reads", LIMIT, "somebody else"), _counter(redis_url)
+    counter.count([hit])
+
+    Redis.from_url(redis_url).script_flush()
+
+    assert [_counter(redis_url).count([hit])[0].used, counter.count([hit])[0].used] == [2, 3]
