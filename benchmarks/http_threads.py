@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from benchmarks.http_cases import reading
+from benchmarks.http_cases import nothing, reading
 from benchmarks.http_client import Clients
 from benchmarks.http_servers import How, World
 from benchmarks.measure import say, size, table, write_section
@@ -17,6 +17,12 @@ WAYS = {
     "gthread, 4 threads": How("gthread", 4),
     "gthread, 8 threads": How("gthread", 8),
     "gthread, 4 threads, no keep-alive": How("gthread", 4, 0),
+    "this service's worker, 2 threads": How("benchmarks.bare.Staying", 2),
+    "this service's worker, 4 threads": How("benchmarks.bare.Staying", 4),
+}
+BARE = {
+    "bare route, gthread, 4 threads": How("gthread", 4),
+    "bare route, this service's worker, 4 threads": How("benchmarks.bare.Staying", 4),
 }
 
 
@@ -29,6 +35,9 @@ def measure(world: World, clients: Clients) -> None:
         cases = {
             name: (driver, running.enter_context(world.application(how)), asked)
             for name, how in WAYS.items()
+        } | {
+            name: (driver, running.enter_context(world.bare(how)), nothing)
+            for name, how in BARE.items()
         }
         rows = [
             [name, turn.per_second, turn.cpu_us, turn.p50_ms, turn.p99_ms]
@@ -42,4 +51,5 @@ def measure(world: World, clients: Clients) -> None:
 
 TEXT = """\
 2 processes each, 8 clients. The sync worker closes each connection after its answer; whoever
-keeps it needs a thread that waits for the next request."""
+keeps it needs a thread that waits for the next request. In this service's worker a thread that
+nobody wants waits 2 ms for the next request of its client before it gives the connection back."""

@@ -78,13 +78,15 @@ class PatientWorker(ThreadWorker):
 
     def _handle_one(self, conn: Any) -> Any:
         """Its next request. Whether the connection is kept."""
-        server: Any = self.app
-        until = time.monotonic() + server.settings.request_seconds
-        self._waiting[get_ident()] = until, conn
+        self._waiting[get_ident()] = time.monotonic() + self._seconds(), conn
         try:
             return super().handle(conn)
         finally:
             self._waiting.pop(get_ident(), None)
+
+    def _seconds(self) -> float:
+        server: Any = self.app
+        return float(server.settings.request_seconds)
 
     def _next_is_there(self, conn: Any) -> bool:
         threads: Threads = self.tpool  # type: ignore[assignment]
