@@ -11,7 +11,7 @@ APT := $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get -qq
 LOCK := .cache/lock
 
 .NOTPARALLEL:
-.PHONY: help serve worker test test-faults torture test-servers check format lock clean \
+.PHONY: help serve worker test test-faults soak torture test-servers check format lock clean \
 	bench bench-store bench-read bench-audit bench-feed
 
 help: ## Print this
@@ -28,6 +28,9 @@ test: .venv/dev test-servers ## Run every test but those of test-faults, on SQLi
 
 test-faults: .venv/dev test-servers ## Strike the running service in every place, under load; prints a table
 	$(BIN)/pytest -q tests/faults
+
+soak: .venv/dev test-servers ## Use the running service for SOAK_MINUTES (10): does anything grow, lag or fail?
+	$(BIN)/pytest -q -s tests/faults/soak.py
 
 torture: .venv/dev test-servers ## Run the tests that seek longer the longer one lets them, for minutes
 	TORTURE_EVENTS=$${TORTURE_EVENTS:-50000} TORTURE_EXAMPLES=$${TORTURE_EXAMPLES:-500} \

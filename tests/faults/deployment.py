@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -22,9 +21,12 @@ import httpx
 from commands.accounts import RegisterAccount
 from commands.kernel import Context
 from domain.account import Role
+from infrastructure.event_store.checks import verify
 from infrastructure.preparing import prepare
 from infrastructure.runtime import open_runtime
 from infrastructure.settings import Settings
+from infrastructure.transparency.checking import check as check_log
+from infrastructure.verifying import verification
 from tests.faults.clock import FILE
 from tests.faults.judging import judge, log_of, shelves
 from tests.faults.shoppers import Shopper
@@ -38,7 +40,6 @@ WARM_ROUNDS = 3
 HEALED_ROUNDS = 3
 CEILING_SECONDS = 120
 LOGIN = {"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}
-CHECKS = (("projections", "verify"), ("events", "check"), ("audit", "check"))
 
 
 @dataclass
@@ -124,10 +125,11 @@ class Deployment:
         new.write_text(str(wrong_by_seconds))
         new.replace(self._clock)
 
-    def shoppers(self, count: int = SHOPPERS) -> list[Shopper]:
-        self._seeds += count
-        seeds = range(self._seeds - count, self._seeds)
-        return [Shopper(self.url, LOGIN, self.items, seed) for seed in seeds]
+    def shoppers(self, *, pause_seconds: float = 0.0) -> list[Shopper]:
+        """Others than those before; each pauses for so long after a round."""
+        self._seeds += SHOPPERS
+        seeds = range(self._seeds - SHOPPERS, self._seeds)
+        return [Shopper(self.url, LOGIN, self.items, seed, pause_seconds) for seed in seeds]
 
     def suffer(self, fault: str, strike: Callable[[Deployment], None]) -> Outcome:
         """Under load: strike, wait until all is well again, hold everything against the log."""
@@ -196,22 +198,11 @@ class Deployment:
         return found
 
     def check(self) -> list[str]:
-        """What the shop's own checks complain of, once the views are up with the log."""
-        started = [self._command(*command) for command in CHECKS]
-        complaints = []
-        for process in started:
-            said, _ = process.communicate(timeout=CEILING_SECONDS)
-            if process.returncode:
-                complaints.append(said.strip())
-        return complaints
-
-    def _command(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "cli", *arguments]
-        environment = self.api._environment() | self.direct
-        both = subprocess.STDOUT
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=both, text=True
-        )
+        """What the shop's own checks complain of: views, feed, transparency log."""
+        runtime = self.runtime
+        with verification(runtime, runtime.generations.live()) as (found, _):
+            complaints = [*found.everything(), *verify(runtime.database)]
+        return complaints + [fault.says for fault in check_log(runtime.database).faults]
 
 
 def until(happened: Callable[[], bool], otherwise: str) -> None:

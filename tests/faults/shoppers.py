@@ -35,11 +35,18 @@ class Shopper(Thread):
     A request without an answer is sent again, the same to the letter: until it has one.
     """
 
-    def __init__(self, url: str, login: dict[str, str], items: Sequence[str], seed: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        login: dict[str, str],
+        items: Sequence[str],
+        seed: int,
+        pause_seconds: float = 0.0,
+    ) -> None:
         super().__init__(name=f"shopper-{seed}", daemon=True)
         self._http = httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS)
         self._login, self._items, self._random = login, items, random.Random(seed)
-        self.stopping = Event()
+        self.stopping, self._pause_seconds = Event(), pause_seconds
         self.rounds, self.requests = 0, 0
         self.failed = Counter[str]()
         self.writes, self.wrong = list[Write](), list[str]()
@@ -83,6 +90,7 @@ class Shopper(Thread):
                 self.wrong.append(f"{type(error).__name__}: {error}")
                 return
             self.rounds += 1
+            self.stopping.wait(self._pause_seconds)
 
     def _round(self) -> None:
         self._rename()
