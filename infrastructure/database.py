@@ -14,6 +14,7 @@ from pymysql.converters import conversions
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
+from infrastructure.bulk_cursor import ENCODERS, BulkCursor
 from infrastructure.packets import connect, send_last
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -113,8 +114,9 @@ class Database:
                 read_timeout=self._silence_seconds(),
                 write_timeout=self._silence_seconds(),
                 autocommit=autocommit,
+                cursorclass=BulkCursor,
                 client_flag=0 if autocommit else CLIENT.MULTI_STATEMENTS,
-                conv={**conversions, FIELD_TYPE.DATETIME: datetime.fromisoformat},
+                conv={**conversions, **ENCODERS, FIELD_TYPE.DATETIME: datetime.fromisoformat},
             )
         else:
             options["connect_args"] = dict(

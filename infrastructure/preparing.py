@@ -19,6 +19,9 @@ SAMPLE_STREAMS = 50
 SENTENCES_MAX = 5
 KEEP_SECONDS = 60.0
 PAUSE_SECONDS = 0.01
+SQLITE_TURN_SECONDS = 0.1
+"""So often at least whoever waits for SQLite's one write lock looks whether it is free: a rebuild
+that took it again at once would keep writers out for as long as it lasts."""
 
 
 class BuiltWrong(Exception):
@@ -88,6 +91,8 @@ def _catch_up(runtime: Runtime, generation: int, told: Callable[[int], object]) 
         if not sequenced and not folded:
             return
         told(folded)
+        if not runtime.database.is_mysql:
+            time.sleep(SQLITE_TURN_SECONDS)
         if time.monotonic() - kept > KEEP_SECONDS:
             runtime.generations.keep(generation)
             kept = time.monotonic()

@@ -128,7 +128,7 @@ class _Attempt:
         self._lines, self._rows, self._withdrawn = Difference(), list[kernel.Row](), False
         if stored is not None:
             try:
-                self._state = msgspec.json.decode(stored.state, type=self.fold.state)
+                self._state = self.fold.decode(stored.state)
                 self._rows = list(self.fold.rows(self._state))
                 self._before, self.version = keyed(self._rows), stored.version
             except Exception:

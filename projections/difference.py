@@ -85,9 +85,10 @@ class Difference:
                 upsert(connection, table, deltas, add=True)
                 # A sum over nothing is no row, as in GROUP BY, whatever the batches were.
                 nothing = [table.c[name] == 0 for name in total.sums]
-                groups = [tuple(delta[name] for name in total.by) for delta in deltas]
-                among = tuple_(*table.primary_key).in_(groups)
-                connection.execute(delete(table).where(among, *nothing))
+                groups = [group for group, sums in self._sums[total.table].items() if min(sums) < 0]
+                if groups:
+                    among = tuple_(*table.primary_key).in_(groups)
+                    connection.execute(delete(table).where(among, *nothing))
 
 
 def upsert(
@@ -100,13 +101,8 @@ def upsert(
 
 class _Upsert(NamedTuple):
     statement: str
-    columns: list[tuple[str, Callable[[Any], Any] | None]]
-    """Names, and what makes their values ready for the driver."""
-
-    def values(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(
-            [row[name] if ready is None else ready(row[name]) for name, ready in self.columns]
-        )
+    values: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    """What the driver gets of a row."""
 
 
 @cache
@@ -129,6 +125,13 @@ def _upsert(table: Table, dialect: Dialect, add: bool) -> _Upsert:
         f"INSERT INTO {table.name} ({', '.join(names)}) "  # noqa: S608 (names of our own)
         f"VALUES ({', '.join([mark] * len(names))}) ON {conflict} {', '.join(kept)}"
     )
+    if dialect.name != "sqlite":
+        return _Upsert(statement, itemgetter(*names))
     types = [column.type.dialect_impl(dialect) for column in table.columns]
-    ready = [each.bind_processor(dialect) for each in types]
-    return _Upsert(statement, list(zip(names, ready, strict=True)))
+    ready = [each.bind_processor(dialect) or _as_it_is for each in types]
+    columns = list(zip(names, ready, strict=True))
+    return _Upsert(statement, lambda row: tuple([make(row[name]) for name, make in columns]))
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

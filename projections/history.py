@@ -175,7 +175,7 @@ def _shown(fold: Fold[Any], state: Any) -> Entry | None:
 
 def _known(fold: Fold[Any], row: Any) -> Known:
     try:
-        return Known(row.version, msgspec.json.decode(row.state, type=fold.state))
+        return Known(row.version, fold.decode(row.state))
     except msgspec.MsgspecError:  # of views that another release builds at this moment
         return Known(0, None)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -67,6 +68,11 @@ class Fold(Generic[S]):
     entries: Callable[[S, Recorded[Any]], Iterator[Row]] = no_entries
     erasure: str | None = None
     keeps_states: bool = False
+
+    @cached_property
+    def decode(self) -> Callable[[bytes], S]:
+        """A state that was stored."""
+        return msgspec.json.Decoder(self.state).decode
 
 
 class Seen(msgspec.Struct, kw_only=True):

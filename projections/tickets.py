@@ -106,7 +106,7 @@ class TicketState(msgspec.Struct, kw_only=True):
 def evolve(state: TicketState | None, recorded: Recorded[Any]) -> TicketState:
     view = _view(state.view if state else None, recorded)
     at = state.assigned_at if state else {}
-    if at.keys() != set(view.mechanic_ids):
+    if state is None or view.mechanic_ids is not state.view.mechanic_ids:
         at = {id: at.get(id, recorded.recorded_at) for id in view.mechanic_ids}
     cost = state.parts_cost_cents if state else 0
     if isinstance(recorded.event, TicketClosed):
