@@ -15,11 +15,12 @@ import falcon
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.feed_reading import View, access_token
+from api.feed_reading import access_token
 from infrastructure.access_tokens import InvalidAccess
 from infrastructure.cloud_events import CloudEvents
 from infrastructure.feed_cursors import Cursor, FeedFork
 from infrastructure.feed_pages import FeedRow
+from infrastructure.feed_views import View
 from infrastructure.runtime import Runtime
 from infrastructure.tailing import Tailer
 

@@ -20,7 +20,6 @@ from api.feed_reading import (
     FROM_LATEST,
     READERS,
     CursorText,
-    View,
     access_token,
     cursor_of,
     view_of,
@@ -34,9 +33,10 @@ from infrastructure.cloud_events import (
     CloudEvent,
     CloudEvents,
 )
-from infrastructure.cloud_events import PERSONAL as PERSONAL_TYPES
 from infrastructure.feed_cursors import Cursor, FeedFork, InvalidCursor
 from infrastructure.feed_pages import Page
+from infrastructure.feed_views import PERSONAL as PERSONAL_TYPES
+from infrastructure.feed_views import View
 
 LIMIT, LIMIT_MAX = 100, 1000
 WAIT_MAX_SECONDS = 30.0

@@ -21,7 +21,8 @@ from api.resource import Resource
 from domain.account import Role
 from domain.kernel import Refused
 from infrastructure.cloud_events import MEDIA_LINES
-from infrastructure.exports import CHUNK_BYTES, FINISHED, Export, Wanted
+from infrastructure.exports import CHUNK_BYTES, FINISHED, Export, Kind, Wanted
+from infrastructure.feed_views import whole
 from infrastructure.runtime import Runtime
 from projections.spreadsheet import MEDIA_CSV
 
@@ -31,17 +32,18 @@ _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 
 
 class ExportRequest(Period, kw_only=True):
-    """Tickets count on the day they were opened, movements of stock on theirs. At most 3660
-    days."""
+    """Tickets count on the day they were opened, movements of stock and events on theirs. At
+    most 3660 days."""
 
-    kind: Literal["tickets", "stock_movements", "daily_figures"]
+    kind: Kind
     format: Literal["csv", "ndjson"]
 
 
 class ExportView(msgspec.Struct, kw_only=True):
     """`status` is queued, running, finished or failed. `position`: how much of the feed its rows
-    reflect, all of them the same. `percent` is of rows done; `size` in bytes and `sha256` are
-    those of the finished file."""
+    reflect, all of them the same. `percent` is of rows done; `failures` says how often a worker
+    failed or died over it and got no further. `size` in bytes and `sha256` are those of the
+    finished file."""
 
     id: UUID
     account_id: UUID
@@ -53,6 +55,7 @@ class ExportView(msgspec.Struct, kw_only=True):
     percent: int
     rows_done: int
     rows_total: int | None
+    failures: int
     position: int | None
     size: int | None
     sha256: str | None
@@ -126,7 +129,10 @@ class Exports(ExportResource):
         actor = req.context.actor
         key = self._key(req, req.context.operation, actor)
         wanted = Wanted(kind=body.kind, first=body.first, last=body.last, format=body.format)
-        id = self.runtime.exports.ask(actor.account_id, actor.role, wanted, key)
+        # Whoever may read names gets them in events, and nowhere else.
+        personal = body.kind == "events" and not whole(actor.role).hidden
+        exports = self.runtime.exports
+        id = exports.ask(actor.account_id, actor.role, wanted, key, personal=personal)
         self.runtime.nudge_exports()
         resp.status = falcon.HTTP_202
         resp.set_header("Location", f"{req.path}/{id}")
@@ -209,7 +215,7 @@ def _pieces(runtime: Runtime, export: Export, part: Part) -> Generator[bytes, No
     """One chunk in memory at a time. Ends with an error, so that nobody takes a part for the
     whole, when the export is removed meanwhile."""
     for number in range(part.first // CHUNK_BYTES, part.last // CHUNK_BYTES + 1):
-        data = runtime.exports.chunk(export.attempt, number) if export.attempt else None
+        data = runtime.exports.chunk(export.file, number) if export.file else None
         if data is None:
             raise NoSuchThing(f"export {export.id} was removed")
         start = number * CHUNK_BYTES
@@ -230,6 +236,7 @@ def _view(export: Export) -> ExportView:
         percent=100 if done else min(percent, 99),
         rows_done=export.rows_done,
         rows_total=export.rows_total,
+        failures=export.failures,
         position=export.position,
         size=export.size,
         sha256=export.sha256.hex() if export.sha256 else None,

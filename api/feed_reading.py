@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import falcon
 from msgspec import Meta
@@ -12,22 +12,22 @@ from api.gate import Forbidden
 from api.operation import any_of
 from api.validation import FieldError, InvalidFields
 from domain.account import Role
-from infrastructure.cloud_events import RETIRED, TAGS
 from infrastructure.feed_cursors import BEGINNING, Cursor, InvalidCursor
+from infrastructure.feed_views import (
+    AGGREGATES,
+    RETIRED,
+    TAGS,
+    View,
+    aggregate_of,
+    of_aggregates,
+    readable,
+    whole,
+)
 from infrastructure.runtime import Runtime
 
 READERS = any_of(Role.ADMIN, Role.AUDITOR, Role.REPORTER)
-AGGREGATES = frozenset(tag.partition(".")[0] for tag in TAGS)
-FOR_REPORTERS = frozenset({"ticket", "inventory", "vehicle", "mechanic"})
 FROM_BEGINNING, FROM_LATEST = "beginning", "latest"
 CursorText = Annotated[str, Meta(min_length=1, max_length=200)]
-
-
-class View(NamedTuple):
-    """`topics`: the stored tags to read, `None` for all. `hidden`: without personal text."""
-
-    topics: frozenset[str] | None
-    hidden: bool
 
 
 def view_of(
@@ -52,18 +52,14 @@ def view_of(
     ]
     if unknown:
         raise InvalidFields(unknown)
-    readable = FOR_REPORTERS if role is Role.REPORTER else AGGREGATES
-    if beyond := {*map(_aggregate, types), *aggregates} - readable:
+    if beyond := {*map(aggregate_of, types), *aggregates} - readable(role):
         raise Forbidden(f"{role} may not read events of {', '.join(sorted(beyond))}")
-    hidden = role is Role.REPORTER
+    everything = whole(role)
     if not types and not aggregates:
-        if readable == AGGREGATES:
-            return View(None, hidden)
-        aggregates = readable
-    whole = {tag for tag in TAGS.keys() | RETIRED if _aggregate(tag) in aggregates}
+        return everything
     # A retired tag may read as any type of its aggregate today.
-    retired = {tag for tag in RETIRED if _aggregate(tag) in set(map(_aggregate, types))}
-    return View(types | whole | retired, hidden)
+    retired = RETIRED & of_aggregates(frozenset(map(aggregate_of, types)))
+    return everything._replace(topics=types | of_aggregates(aggregates) | retired)
 
 
 def cursor_of(runtime: Runtime, text: str, pointer: str) -> Cursor:
@@ -83,7 +79,3 @@ def cursor_of(runtime: Runtime, text: str, pointer: str) -> Cursor:
 def access_token(req: falcon.Request) -> str:
     """The one that the gate let through."""
     return (req.auth or "").partition(" ")[2].strip()
-
-
-def _aggregate(tag: str) -> str:
-    return tag.partition(".")[0]

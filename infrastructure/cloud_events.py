@@ -8,27 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from domain.events import AnyEvent
 from domain.kernel import Recorded
 from infrastructure.event_store.sealing import personal_fields
-from infrastructure.event_store.upcasters import UPCASTERS
 from infrastructure.feed_cursors import Cursor, FeedCursors
 from infrastructure.feed_pages import FeedPages, FeedRow
+from infrastructure.feed_views import PERSONAL, TAGS
 
 MEDIA_BATCH = "application/cloudevents-batch+json"
 MEDIA_LINES = "application/x-ndjson"
 MEDIA_STREAM = "text/event-stream"
 
-TAGS: dict[str, type[msgspec.Struct]] = {
-    str(kind.__struct_config__.tag): kind for kind in get_args(AnyEvent)
-}
-"""Every type of event there is."""
-PERSONAL = frozenset(tag for tag, kind in TAGS.items() if personal_fields(kind))
 ENCODED_MAX = 4096
 """Events that are kept encoded, for the many who follow the end of the feed."""
 
@@ -162,7 +156,3 @@ class CloudEvents:
             aggregateversion=version,
             unreadable=True,
         )
-
-
-RETIRED = frozenset(UPCASTERS)
-"""Tags that are stored and read as others."""

@@ -1,8 +1,9 @@
 """Exports asked for, and their files in chunks: nothing but the database is shared.
 
-The table is the queue. Whoever works on an export holds it by the id of the attempt, under
-which its chunks are kept too: an attempt that was given up leaves chunks that nobody reads and
-the sweep removes, and never a part of the file that another makes.
+The table is the queue. Whoever works on an export holds it by the id of the attempt. Chunks
+are kept under the id of the attempt that began the file. Where a file can be gone on with, it
+has a mark, and the next attempt adds to it; where it cannot, the next begins a file of its own,
+and the chunks of the one that was given up are removed by the sweep.
 """
 
 from __future__ import annotations
@@ -13,29 +14,15 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import (
-    BINARY,
-    BigInteger,
-    Column,
-    Integer,
-    String,
-    Table,
-    and_,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from commands.store import Key, KeyReused
 from infrastructure.database import Database
 from infrastructure.event_store.faults import is_duplicate
-from infrastructure.event_store.tables import metadata
+from infrastructure.event_store.transaction import queue_at
+from infrastructure.export_tables import chunks, exports
 from infrastructure.ids import uuid7
-from projections.sql import TABLE_OPTIONS, Bytes, Id, Instant
 
 CHUNK_BYTES = 1 << 20
 """Every chunk of a file but its last has as many."""
@@ -48,42 +35,13 @@ SWEPT_CHUNKS = 64
 
 QUEUED, RUNNING, FINISHED, FAILED = "queued", "running", "finished", "failed"
 
-exports = Table(
-    "exports",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("account_id", Id, nullable=False),
-    Column("role", String(16), nullable=False),
-    Column("wanted", Bytes, nullable=False),
-    Column("idempotency_key", BINARY(32), unique=True),
-    Column("fingerprint", BINARY(32)),
-    Column("status", String(16), nullable=False),
-    Column("attempt", Id),
-    Column("failures", Integer, nullable=False),
-    Column("position", BigInteger),
-    Column("rows_done", BigInteger, nullable=False),
-    Column("rows_total", BigInteger),
-    Column("size", BigInteger),
-    Column("sha256", BINARY(32)),
-    Column("requested_at", Instant, nullable=False),
-    Column("seen_at", Instant, nullable=False),
-    Column("expires_at", Instant, nullable=False),
-    **TABLE_OPTIONS,
-)
-chunks = Table(
-    "export_chunks",
-    metadata,
-    Column("attempt", Id, primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("data", Bytes, nullable=False),
-    **TABLE_OPTIONS,
-)
+Kind = Literal["tickets", "stock_movements", "daily_figures", "events"]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """Days of the shop, both included."""
 
-    kind: Literal["tickets", "stock_movements", "daily_figures"]
+    kind: Kind
     first: date
     last: date
     format: Literal["csv", "ndjson"]
@@ -91,7 +49,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 class Export(NamedTuple):
     """`position` of the feed that its rows reflect; `sha256` and `size` of its file. `role` is
-    that of the account when it was asked for."""
+    that of the account when it was asked for. `failures`: attempts that failed or died, since
+    one of them got further."""
 
     id: UUID
     account_id: UUID
@@ -99,6 +58,8 @@ class Export(NamedTuple):
     wanted: Wanted
     status: str
     attempt: UUID | None
+    file: UUID | None
+    failures: int
     position: int | None
     rows_done: int
     rows_total: int | None
@@ -108,12 +69,27 @@ class Export(NamedTuple):
     expires_at: datetime
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """Where a file can be gone on with: `chunks` of it are kept, `left` is made and in none of
+    them, `rows` are in both, and what follows is behind `cursor`."""
+
+    chunks: int
+    rows: int
+    cursor: str
+    left: bytes
+
+
 class Held(NamedTuple):
-    """An export that somebody works on."""
+    """An export that somebody works on; `position` is known where a `mark` is left."""
 
     id: UUID
     attempt: UUID
+    file: UUID
+    account_id: UUID
+    role: str
     wanted: Wanted
+    mark: Mark | None
+    position: int | None
 
 
 class Lost(Exception):
@@ -135,19 +111,30 @@ class Exports:
     ) -> None:
         self._database, self._clock, self._lifetime = database, clock, lifetime
 
-    def ask(self, account_id: UUID, role: str, wanted: Wanted, key: Key | None) -> UUID:
-        """The id of a new export, or of that which the same key asked for before. Raises
-        `TooManyExports` and `KeyReused`."""
+    def ask(
+        self,
+        account_id: UUID,
+        role: str,
+        wanted: Wanted,
+        key: Key | None,
+        *,
+        personal: bool = False,
+    ) -> UUID:
+        """The id of a new export, or of that which the same key asked for before. `personal`: it
+        tells about persons, and goes when one of them is erased. Raises `TooManyExports` and
+        `KeyReused`."""
         if key is not None and (known := self._of_key(key)) is not None:
             return known
         id, now = uuid7(), self._clock()
         row = dict(id=id, account_id=account_id, role=role, wanted=msgspec.json.encode(wanted))
         row |= dict(status=QUEUED, failures=0, rows_done=0, requested_at=now, seen_at=now)
-        row |= dict(expires_at=now + self._lifetime)
+        row |= dict(expires_at=now + self._lifetime, personal=personal)
         if key is not None:
             row |= dict(idempotency_key=key.scope, fingerprint=key.fingerprint)
         try:
             with self._database.transaction() as connection:
+                # Of several at once each must count those before it.
+                queue_at(connection, [account_id])
                 own = select(func.count()).where(exports.c.account_id == account_id)
                 if (connection.scalar(own) or 0) >= EXPORTS_MAX:
                     raise TooManyExports
@@ -178,7 +165,7 @@ class Exports:
         return self._found(*([exports.c.account_id == account_id] if account_id else []))
 
     def _found(self, *conditions: Any) -> Sequence[Export]:
-        columns = [exports.c[name] for name in Export._fields]
+        columns = [_file if name == "file" else exports.c[name] for name in Export._fields]
         query = select(*columns).where(exports.c.expires_at > self._clock(), *conditions)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(exports.c.id.desc())).all()
@@ -193,8 +180,8 @@ class Exports:
             connection.execute(delete(exports).where(exports.c.id == id))
         self._remove_chunks()
 
-    def chunk(self, attempt: UUID, number: int) -> bytes | None:
-        query = select(chunks.c.data).where(chunks.c.attempt == attempt, chunks.c.number == number)
+    def chunk(self, file: UUID, number: int) -> bytes | None:
+        query = select(chunks.c.data).where(chunks.c.attempt == file, chunks.c.number == number)
         with self._database.reading() as connection:
             return connection.scalar(query)
 
@@ -216,13 +203,14 @@ class Exports:
             failures = row.failures + (row.status == RUNNING)
             status = RUNNING if failures < FAILURES_MAX else FAILED
             taken = dict(attempt=attempt, seen_at=now, failures=failures, status=status)
-            taken |= dict(rows_done=0, rows_total=None, position=None)
+            if row.mark is None:
+                taken |= dict(file=attempt, rows_done=0, rows_total=None, position=None)
             try:
                 self._change(row.id, row.attempt, **taken)
             except Lost:
                 continue  # Another took it.
             if status == RUNNING:
-                return Held(row.id, attempt, msgspec.json.decode(row.wanted, type=Wanted))
+                return _held(row, attempt)
 
     def begin(self, held: Held, position: int, rows_total: int) -> None:
         """Raises `Lost`, as everything below does."""
@@ -235,22 +223,27 @@ class Exports:
         with self._database.transaction() as connection:
             self._change(held.id, held.attempt, rows_done=rows_done, seen_at=self._clock(), **more)
             for number, data in filled:
-                row = dict(attempt=held.attempt, number=number, data=data)
+                row = dict(attempt=held.file, number=number, data=data)
                 connection.execute(insert(chunks), row)
+
+    def further(self, held: Held, filled: Sequence[tuple[int, bytes]], mark: Mark) -> None:
+        """The same, and from here the next attempt goes on: what failed before is forgiven."""
+        self.progress(held, mark.rows, filled, mark=msgspec.json.encode(mark), failures=0)
 
     def finish(
         self, held: Held, rows_done: int, last: tuple[int, bytes], size: int, sha256: bytes
     ) -> None:
         """From here on there is a file, all of it at once."""
         expires_at = self._clock() + self._lifetime
-        done = dict(status=FINISHED, size=size, sha256=sha256, expires_at=expires_at)
+        done = dict(status=FINISHED, size=size, sha256=sha256, expires_at=expires_at, mark=None)
         self.progress(held, rows_done, [last], **done)
 
-    def give_up(self, held: Held, *, failed: bool) -> None:
-        """To be begun again, by whoever comes next; after FAILURES_MAX failures never."""
+    def give_up(self, held: Held, more: int) -> None:
+        """To be taken up again, by whoever comes next; after FAILURES_MAX failures never. There
+        were so many `more` now."""
         with self._database.reading() as connection:
             failures = connection.scalar(select(exports.c.failures).where(exports.c.id == held.id))
-        failures = (failures or 0) + failed
+        failures = (failures or 0) + more
         status = FAILED if failures >= FAILURES_MAX else QUEUED
         self._change(held.id, held.attempt, status=status, failures=failures)
 
@@ -271,7 +264,7 @@ class Exports:
 
     def _remove_chunks(self) -> None:
         """Those of no export there is, a few in each transaction."""
-        known = select(exports.c.attempt).where(exports.c.attempt.is_not(None))
+        known = select(_file).where(_file.is_not(None))
         query = (
             select(chunks.c.attempt, chunks.c.number)
             .where(chunks.c.attempt.not_in(known))
@@ -286,3 +279,14 @@ class Exports:
                 for row in orphans:
                     these = and_(chunks.c.attempt == row.attempt, chunks.c.number == row.number)
                     connection.execute(delete(chunks).where(these))
+
+
+# A release before there were marks, which may be at work still, knows attempts alone.
+_file = func.coalesce(exports.c.file, exports.c.attempt).label("file")
+
+
+def _held(row: Any, attempt: UUID) -> Held:
+    wanted = msgspec.json.decode(row.wanted, type=Wanted)
+    mark = None if row.mark is None else msgspec.json.decode(row.mark, type=Mark)
+    file, position = (attempt, None) if mark is None else (row.file, row.position)
+    return Held(row.id, attempt, file, row.account_id, row.role, wanted, mark, position)

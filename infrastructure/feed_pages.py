@@ -69,6 +69,16 @@ class FeedPages:
             row = self._row(connection, self._last(connection))
         return row.cursor if row else BEGINNING
 
+    def at(self, position: int) -> Cursor:
+        """Of somebody who has read up to there. Raises `FeedFork` if the feed ends before."""
+        if position == 0:
+            return BEGINNING
+        with self._database.reading() as connection:
+            row = self._row(connection, position)
+        if row is None:
+            raise FeedFork(f"there is no event {position}")
+        return row.cursor
+
     def last_position(self) -> int:
         with self._database.reading() as connection:
             return self._last(connection)

@@ -45,6 +45,7 @@ from infrastructure.event_store.mapper import EventMapper
 from infrastructure.event_store.sequencer import Sequencer
 from infrastructure.event_store.store import EventStore
 from infrastructure.event_store.streams import Streams
+from infrastructure.exported_events import EventExports
 from infrastructure.exporting import Exporter
 from infrastructure.exports import Exports
 from infrastructure.feed_cursors import FeedCursors
@@ -181,7 +182,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     store = EventStore(database, mapper, keyring, credentials, clock=clock)
     feed = Feed(database, mapper)
     cache, counter, link = _beside(redis)
-    feed_pages = FeedPages(database, mapper)
+    feed_pages, feed_cursors = FeedPages(database, mapper), FeedCursors(keyring)
     sequencer = Sequencer(database)
     generations = Generations(database, clock)
     runner = Runner(database, feed, cache, clock)
@@ -201,10 +202,13 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     transparency_log = TransparencyLog(database, keyring, clock)
 
     exports = Exports(database, clock, timedelta(hours=settings.export_hours))
-    exporter = Exporter(database, exports, generations, settings.shop_timezone)
 
     def claim_id(kind: str, value: str) -> UUID:
         return keyring.claim_id(kind, value.strip().casefold())
+
+    sessions = Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock))
+    events = EventExports(database, feed_pages, feed_cursors, audit_index, sessions.standing)
+    exporter = Exporter(database, exports, generations, events, settings.shop_timezone)
 
     return Runtime(
         settings=settings,
@@ -214,7 +218,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         keyring=keyring,
         store=store,
         feed=feed,
-        feed_cursors=FeedCursors(keyring),
+        feed_cursors=feed_cursors,
         feed_pages=feed_pages,
         tailer=Tailer(feed_pages, places=settings.feed_places),
         consumers=Consumers(database, clock),
@@ -237,7 +241,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         audit_index=index,
         accesses=accesses,
         credentials=credentials,
-        sessions=Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock)),
+        sessions=sessions,
         rate_limits=RateLimits(settings, counter, keyring.digest),
         nudge=Nudge(link, VIEWS) if link is not None else background.wake,
         nudge_exports=Nudge(link, EXPORTS) if link is not None else exporter.wake,

@@ -99,7 +99,7 @@ class Sessions:
         until, standing = self._standings.get(access.account_id, _UNKNOWN)
         # A token of a later era than ours knows more than we do.
         if standing is None or until < now or standing.era < access.era:
-            standing = self._standing(access.account_id)
+            standing = self.standing(access.account_id)
             with self._lock:
                 if len(self._standings) >= STANDINGS_MAX:
                     self._standings.clear()
@@ -110,8 +110,9 @@ class Sessions:
             raise InvalidAccess("the account has a new password or role; log in again")
         return standing
 
-    def _standing(self, account_id: UUID) -> Standing:
-        """Raises `InvalidAccess` where the id is that of something else, or of nothing."""
+    def standing(self, account_id: UUID) -> Standing:
+        """As it is in the store. Raises `InvalidAccess` where the id is that of something else,
+        or of nothing."""
         account = self._now(Account, account_id)
         if account.version == 0:
             raise InvalidAccess("the token is not an account's")

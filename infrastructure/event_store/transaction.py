@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 from uuid import UUID, uuid4
 
+from sqlalchemy import Connection, delete
 from sqlalchemy.dialects import mysql
 
 from commands.store import Collision, Key
@@ -17,6 +18,7 @@ from infrastructure.event_store.keyring import Forgotten, KeyRing
 from infrastructure.event_store.loading import Loader
 from infrastructure.event_store.snapshots import Snapshots
 from infrastructure.event_store.tables import contended
+from infrastructure.export_tables import exports
 
 
 class Passwords(Protocol):
@@ -59,11 +61,8 @@ class StoreTransaction:
         self._keys.answer(key, outcome)
 
     def queue(self, ids: Sequence[UUID]) -> None:
-        # SQLite has one writer at a time: whoever is here has waited already. Elsewhere the
-        # upsert locks the rows until this transaction ends.
-        if self._database.is_mysql:
-            with self._database.transaction() as connection:
-                connection.execute(_queue, [dict(originator_id=id) for id in ids])
+        with self._database.transaction() as connection:
+            queue_at(connection, ids)
 
     def load(self, kind: type[A], id: UUID) -> A:
         [aggregate] = self.load_all([(kind, id)])
@@ -97,9 +96,20 @@ class StoreTransaction:
 
     def forget(self, subject: UUID) -> None:
         self._keyring.forget(subject)
+        with self._database.transaction() as connection:
+            connection.execute(_tell_of_persons)
 
     def set_password(self, account_id: UUID, password_hash: str) -> None:
         self._passwords.set_password(account_id, password_hash)
 
 
+def queue_at(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Wait for the transactions that are at one of these, and be the one the next waits for."""
+    # SQLite has one writer at a time: whoever is here has waited already. Elsewhere the
+    # upsert locks the rows until this transaction ends.
+    if connection.dialect.name != "sqlite":
+        connection.execute(_queue, [dict(originator_id=id) for id in ids])
+
+
+_tell_of_persons = delete(exports).where(exports.c.personal)
 _queue = mysql.insert(contended).on_duplicate_key_update(originator_id=contended.c.originator_id)

@@ -15,12 +15,12 @@ from sqlalchemy import delete, update
 
 from domain.events import AnyEvent
 from infrastructure import feed_pages
-from infrastructure.cloud_events import PERSONAL, TAGS
 from infrastructure.database import Database
 from infrastructure.event_store.keyring import KeyRing
 from infrastructure.event_store.tables import events as event_table
 from infrastructure.event_store.tables import feed as feed_table
 from infrastructure.feed_cursors import BEGINNING, FeedCursors
+from infrastructure.feed_views import PERSONAL, TAGS
 from infrastructure.runtime import open_runtime
 from tests.api.answers import is_problem
 from tests.api.feed import BATCH, LINES, Backup, everything, positions, read, types

@@ -16,6 +16,8 @@ from sqlalchemy import select, update
 
 from domain.account import Role
 from infrastructure import exporting, exports
+from infrastructure.export_tables import chunks as chunk_table
+from infrastructure.export_tables import exports as export_table
 from infrastructure.exports import Lost
 from projections import exported
 from projections.spreadsheet import plain
@@ -95,7 +97,7 @@ def stopping_at(
 
 def chunks(shop: Shop) -> int:
     with shop.runtime.database.reading() as connection:
-        return len(connection.execute(select(exports.chunks.c.number)).all())
+        return len(connection.execute(select(chunk_table.c.number)).all())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -261,7 +263,7 @@ def unheard(shop: Shop) -> None:
     """Whoever was at work has not been heard of for long."""
     with shop.runtime.database.transaction() as connection:
         long_ago = datetime.now(UTC) - timedelta(hours=1)
-        connection.execute(update(exports.exports).values(seen_at=long_ago))
+        connection.execute(update(export_table).values(seen_at=long_ago))
 
 
 def test_an_export_whose_workers_keep_dying_fails(
@@ -337,8 +339,8 @@ def test_exports_expire(full: Shop) -> None:
     url, other = made(full), made(full)
     with full.runtime.database.transaction() as connection:
         past = datetime.now(UTC) - timedelta(seconds=1)
-        this = exports.exports.c.id == UUID(url.rpartition("/")[2])
-        connection.execute(update(exports.exports).where(this).values(expires_at=past))
+        this = export_table.c.id == UUID(url.rpartition("/")[2])
+        connection.execute(update(export_table).where(this).values(expires_at=past))
 
     is_problem(full.get(f"{url}/file"), 404, "not-found")
     assert [each["id"] for each in items(full.get("/v1/exports"))] == [other.rpartition("/")[2]]
@@ -394,7 +396,7 @@ def test_an_export_ends_with_the_role_it_was_made_in(full: Shop) -> None:
     full.runtime.exporter.step()
     done(full.patch(f"/v1/accounts/{account}", json={"role": "reporter"}))
 
-    era = full.runtime.sessions._standing(UUID(account)).era
+    era = full.runtime.sessions.standing(UUID(account)).era
     full.runtime.sessions._standings.clear()
     reporter = full.with_access_token(full._tokens.issue(UUID(account), Role.REPORTER, era))
 
