@@ -16,6 +16,7 @@ from api.events import LIMIT, FeedResource, Limit, Span
 from api.feed_reading import FROM_BEGINNING, READERS, CursorText, cursor_of, view_of
 from api.gate import NoSuchThing, Nothing
 from api.operation import operation
+from api.owned import answer, may_see, owner_of
 from api.validation import FieldError, InvalidFields
 from domain.account import Role
 from domain.kernel import Taken
@@ -82,17 +83,14 @@ class ConsumerResource(FeedResource):
     def found(self, req: falcon.Request, name: str) -> stored.Consumer:
         """Raises `NoSuchThing`, also where it is somebody else's."""
         consumer = self.runtime.consumers.find(name) if _NAME.fullmatch(name) else None
-        actor = req.context.actor
-        if consumer is None or (
-            actor.role is not Role.ADMIN and consumer.account_id != actor.account_id
-        ):
+        if consumer is None or not may_see(req, consumer.account_id):
             raise NoSuchThing(f"no consumer {name[:64]!r}")
         return consumer
 
     def show(self, resp: falcon.Response, consumer: stored.Consumer) -> None:
         lag = self.runtime.consumers.lags([consumer])[consumer.name]
         shown = self.view(consumer, lag, self.runtime.consumers.rewinds(consumer.name))
-        _answer(resp, msgspec.json.encode(shown))
+        answer(resp, shown)
 
     def view(self, consumer: stored.Consumer, lag: Lag, rewinds: Sequence[Rewind]) -> ConsumerView:
         return ConsumerView(
@@ -120,12 +118,10 @@ class Consumers(ConsumerResource):
     @operation(READERS, returns=ConsumerList, of_views=False)
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List one's own consumers and how far behind they are; admins see all."""
-        actor = req.context.actor
-        owner = None if actor.role is Role.ADMIN else actor.account_id
-        consumers = self.runtime.consumers.list(owner)
+        consumers = self.runtime.consumers.list(owner_of(req))
         lags = self.runtime.consumers.lags(consumers)
         shown = [self.view(each, lags[each.name], []) for each in consumers]
-        _answer(resp, msgspec.json.encode(ConsumerList(shown)))
+        answer(resp, ConsumerList(shown))
 
 
 class Consumer(ConsumerResource):
@@ -222,8 +218,3 @@ class ConsumerCursor(ConsumerResource):
         if not self.runtime.consumers.commit(known.name, expected, cursor, by):
             raise NoSuchThing(f"no consumer {consumer!r}")
         self.show(resp, self.found(req, consumer))
-
-
-def _answer(resp: falcon.Response, body: bytes) -> None:
-    resp.data, resp.content_type = body, falcon.MEDIA_JSON
-    resp.set_header("Cache-Control", "no-store")

@@ -16,6 +16,7 @@ from api.event_streams import Held, hold
 from api.feed_reading import READERS
 from api.gate import NoSuchThing, Nothing
 from api.operation import operation
+from api.owned import answer, may_see, owner_of
 from api.periods import Period, check
 from api.resource import Resource
 from domain.account import Role
@@ -90,12 +91,8 @@ class ExportResource(Resource):
 
     def found(self, req: falcon.Request, id: UUID) -> Export:
         """Raises `NoSuchThing`, also where it is somebody else's."""
-        export, actor = self.runtime.exports.find(id), req.context.actor
-        theirs = export is not None and (export.account_id, export.role) == (
-            actor.account_id,
-            actor.role,
-        )
-        if export is None or not (theirs or actor.role is Role.ADMIN):
+        export = self.runtime.exports.find(id)
+        if export is None or not _visible(req, export):
             raise NoSuchThing(f"no export {id}")
         return export
 
@@ -104,14 +101,8 @@ class Exports(ExportResource):
     @operation(READERS, returns=ExportList, of_views=False)
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """List one's own exports; admins see all."""
-        actor = req.context.actor
-        owner = None if actor.role is Role.ADMIN else actor.account_id
-        shown = [
-            _view(each)
-            for each in self.runtime.exports.list(owner)
-            if owner is None or each.role == actor.role
-        ]
-        _answer(resp, msgspec.json.encode(ExportList(shown)))
+        known = self.runtime.exports.list(owner_of(req))
+        answer(resp, ExportList([_view(each) for each in known if _visible(req, each)]))
 
     @operation(
         READERS,
@@ -136,14 +127,14 @@ class Exports(ExportResource):
         self.runtime.nudge_exports()
         resp.status = falcon.HTTP_202
         resp.set_header("Location", f"{req.path}/{id}")
-        _answer(resp, msgspec.json.encode(_view(self.found(req, id))))
+        answer(resp, _view(self.found(req, id)))
 
 
 class OneExport(ExportResource):
     @operation(READERS, returns=ExportView, of_views=False)
     def on_get(self, req: falcon.Request, resp: falcon.Response, export_id: UUID) -> None:
         """Read how far an export is."""
-        _answer(resp, msgspec.json.encode(_view(self.found(req, export_id))))
+        answer(resp, _view(self.found(req, export_id)))
 
     @operation(READERS, of_views=False, statuses=(204,))
     def on_delete(
@@ -191,6 +182,13 @@ class ExportFile(ExportResource):
         hold(req, resp, Held(self.runtime.tailer, pieces), MEDIA[wanted.format])
         resp.downloadable_as = name
         resp.content_length = part.last - part.first + 1
+
+
+def _visible(req: falcon.Request, export: Export) -> bool:
+    actor = req.context.actor
+    return actor.role is Role.ADMIN or (
+        may_see(req, export.account_id) and export.role == actor.role
+    )
 
 
 def _part(req: falcon.Request, etag: str, size: int) -> Part | None:
@@ -244,8 +242,3 @@ def _view(export: Export) -> ExportView:
         requested_at=export.requested_at,
         expires_at=export.expires_at,
     )
-
-
-def _answer(resp: falcon.Response, body: bytes) -> None:
-    resp.data, resp.content_type = body, falcon.MEDIA_JSON
-    resp.set_header("Cache-Control", "no-store")

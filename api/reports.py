@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import falcon
 import msgspec
@@ -39,7 +41,24 @@ class Report(NamedTuple):
     made: Callable[[Sequence[Any]], Any]
 
 
+class Days(NamedTuple):
+    """Of the shop, the first and the last included."""
+
+    first: date
+    last: date
+    zone: ZoneInfo
+
+    @property
+    def name(self) -> str:
+        return f"{self.first}:{self.last}:{self.zone.key}"
+
+
 class ReportResource(Resource):
+    def days(self, query: Period) -> Days:
+        """Raises `InvalidFields`."""
+        check(query.first, query.last, DAYS_MAX)
+        return Days(query.first, query.last, self.runtime.settings.shop_timezone)
+
     def report(self, req: falcon.Request, resp: falcon.Response, report: Report) -> None:
         offered = [falcon.MEDIA_JSON, MEDIA_CSV]
         media = req.client_prefers(offered)
@@ -76,19 +95,15 @@ class Daily(ReportResource):
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: Period) -> None:
         """Report each day: tickets opened and closed, what was sold and what it had cost. At most
         366 days."""
-        check(query.first, query.last, DAYS_MAX)
-        first, last, zone = query.first, query.last, self.runtime.settings.shop_timezone
-        self.report(
-            req,
-            resp,
-            Report(
-                f"daily:{first}:{last}:{zone.key}",
-                ("ticket",),
-                daily_figures.Day,
-                lambda generation: daily_figures.query(generation, first, last, zone),
-                lambda rows: DailyReport(zone.key, daily_figures.days(rows, first, last, zone)),
-            ),
+        days = self.days(query)
+        report = Report(
+            f"daily:{days.name}",
+            ("ticket",),
+            daily_figures.Day,
+            lambda generation: daily_figures.query(generation, *days),
+            lambda rows: DailyReport(days.zone.key, daily_figures.days(rows, *days)),
         )
+        self.report(req, resp, report)
 
 
 class StockValuation(ReportResource):
@@ -125,16 +140,12 @@ class Mechanics(ReportResource):
     )
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: Period) -> None:
         """Report what each mechanic did on tickets closed in the period. At most 366 days."""
-        check(query.first, query.last, DAYS_MAX)
-        first, last, zone = query.first, query.last, self.runtime.settings.shop_timezone
-        self.report(
-            req,
-            resp,
-            Report(
-                f"mechanics:{first}:{last}:{zone.key}",
-                ("mechanic", "ticket"),
-                MechanicFigures,
-                lambda generation: reports.mechanics_query(generation, first, last, zone),
-                lambda rows: MechanicReport(zone.key, reports.mechanic_figures(rows)),
-            ),
+        days = self.days(query)
+        report = Report(
+            f"mechanics:{days.name}",
+            ("mechanic", "ticket"),
+            MechanicFigures,
+            lambda generation: reports.mechanics_query(generation, *days),
+            lambda rows: MechanicReport(days.zone.key, reports.mechanic_figures(rows)),
         )
+        self.report(req, resp, report)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from threading import Event, Thread
 from zoneinfo import ZoneInfo
 
@@ -27,6 +29,8 @@ from projections.generations import Generations
 from projections.spreadsheet import BOM, row
 from projections.tables import generations
 
+ALIVE = "exporter.alive"
+"""In DATA_DIR: when it was last touched, a process that makes exports was at work."""
 TICK_SECONDS = 1.0
 DAY = timedelta(days=1)
 
@@ -50,10 +54,15 @@ class Exporter:
         self._views, self._events = views, events
         self._zone, self._tick = zone, tick_seconds
         self._stopping, self._woken = Event(), Event()
+        self._alive: Path | None = None
         self._thread = Thread(target=self._run, name="exports", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    def show_life(self, file: Path) -> None:
+        """Touch the file after every look for work and every page of it, for health checks."""
+        self._alive = file
 
     def wake(self) -> None:
         self._woken.set()
@@ -73,6 +82,7 @@ class Exporter:
     def step(self) -> bool:
         """Work on the next export, to its end; whether there was one."""
         held = self._exports.take()
+        self._lives()
         if held is None:
             return False
         try:
@@ -138,6 +148,7 @@ class Exporter:
         file, done = self._begun(held, head)
         kept = done
         for page, cursor in pages:
+            self._lives()
             if self._stopping.is_set():
                 return False
             for body in page:
@@ -154,6 +165,12 @@ class Exporter:
                 self._exports.progress(held, kept)
         self._exports.finish(held, done, *file.end())
         return True
+
+    def _lives(self) -> None:
+        if self._alive is not None:
+            # Nobody's export shall fail because of it; the health check does.
+            with suppress(OSError):
+                self._alive.touch()
 
     def _begun(self, held: Held, head: bytes) -> tuple[File, int]:
         """The file as far as it is made, and how many rows are in it."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from infrastructure.exporting import ALIVE
 from infrastructure.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +73,25 @@ def test_everything_that_goes_on_tells_its_health_and_can_write_nowhere_but_in_t
             assert len(service["tmpfs"]) == 1, name
             assert service["cap_drop"] == ["ALL"], name
     assert "\nUSER shop\n" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_exporter_is_healthy_while_it_looks_for_work(tmp_path: Path) -> None:
+    how, command = services()["exporter"]["healthcheck"]["test"]
+    alive = f"{services()['exporter']['environment']['DATA_DIR']}/{ALIVE}"
+    assert how == "CMD-SHELL"
+    assert alive in command
+    ours = tmp_path / ALIVE
+    here = command.replace("$$", "$").replace(alive, str(ours))
+
+    def is_healthy() -> bool:
+        return subprocess.run(["sh", "-c", here], capture_output=True).returncode == 0
+
+    assert not is_healthy()
+    ours.touch()
+    assert is_healthy()
+    long_ago = time.time() - 600
+    os.utime(ours, (long_ago, long_ago))
+    assert not is_healthy()
 
 
 def test_every_secret_is_made_by_the_readme() -> None:

@@ -16,6 +16,7 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 
 from infrastructure.advancing import BackgroundAdvance
+from infrastructure.exporting import ALIVE
 from infrastructure.queue import EXPORTS, VIEWS
 from infrastructure.runtime import Runtime
 from workers import jobs
@@ -69,6 +70,7 @@ def run(runtime: Runtime, queue: str = VIEWS) -> None:
     stopping = Event()
     views = BackgroundAdvance(runtime.advance)
     if queue == EXPORTS:
+        runtime.exporter.show_life(runtime.settings.data_dir / ALIVE)
         here = jobs.Here(runtime.exporter.attend, runtime.nudge_exports, stopping.is_set)
         background: list[Background] = [runtime.exporter]
     else:

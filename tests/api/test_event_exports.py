@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import Engine, update
+from sqlalchemy import event as sqlalchemy_event
 
+import api.exports
 from domain.account import Role
 from infrastructure import exported_events, exporting, exports
 from infrastructure.audit_index import audit_index
@@ -24,14 +28,19 @@ from tests.api.feed import everything, positions
 from tests.api.test_exports import ALL, chunks, made, shown, unheard
 from tests.shop import Client, Shop, done
 
+CHUNK = 2000
+
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many pages and chunks of little."""
+    """Many pages and chunks of little; not every page fills a chunk."""
     monkeypatch.setattr(exported_events, "PAGE", 3)
-    for module in (exports, exporting):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 1000)
-    monkeypatch.setattr("api.exports.CHUNK_BYTES", 1000)
+    chunked(monkeypatch, CHUNK)
+
+
+def chunked(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    for module in (exports, exporting, api.exports):
+        monkeypatch.setattr(module, "CHUNK_BYTES", size)
 
 
 @pytest.fixture
@@ -180,6 +189,7 @@ def test_another_worker_goes_on_where_one_died(
 def test_who_keeps_dying_at_the_same_place_fails_and_who_gets_further_does_not(
     full: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    chunked(monkeypatch, 500)
     url = asked(full)
     for page in (1, 1, 1, 1):
         with monkeypatch.context() as struck:
@@ -234,7 +244,7 @@ def test_whoever_is_erased_is_in_no_file_any_more(full: Shop) -> None:
     assert reporter.get(f"{nobody}/file").status_code == 200
     assert full.get(f"{tickets}/file").status_code == 200
     full.runtime.chores.sweep()
-    kept = sum(-(-shown(full, url)["size"] // 1000) for url in (nobody, tickets))
+    kept = sum(-(-shown(full, url)["size"] // CHUNK) for url in (nobody, tickets))
     assert chunks(full) == kept
     full.settle()
     again = asked(full)
@@ -273,14 +283,23 @@ def test_a_feed_that_was_put_back_fails_the_export_that_was_begun(
 def test_who_asks_for_many_at_once_gets_no_more_than_there_may_be(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exports, "EXPORTS_MAX", 5)
+    """Each has counted before another adds, unless something makes it wait."""
+    monkeypatch.setattr(exports, "EXPORTS_MAX", 1)
     wanted = ALL | {"kind": "tickets", "format": "csv"}
+    counted = Barrier(2)
 
-    def ask(_: int) -> int:
-        return int(shop.post("/v1/exports", json=wanted).status_code)
+    def hold(_: Any, __: Any, statement: str, *___: object) -> None:
+        if "count(" in statement and "FROM exports" in statement:
+            with suppress(BrokenBarrierError):
+                counted.wait(0.5)
 
-    with ThreadPoolExecutor(8) as pool:
-        statuses = list(pool.map(ask, range(16)))
+    sqlalchemy_event.listen(Engine, "after_cursor_execute", hold)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            asking = [pool.submit(shop.post, "/v1/exports", json=wanted) for _ in range(2)]
+            statuses = sorted(each.result().status_code for each in asking)
+    finally:
+        sqlalchemy_event.remove(Engine, "after_cursor_execute", hold)
 
-    assert sorted(statuses) == [202] * 5 + [409] * 11
-    assert len(items(shop.get("/v1/exports"))) == 5
+    assert statuses == [202, 409]
+    assert len(items(shop.get("/v1/exports"))) == 1

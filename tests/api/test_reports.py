@@ -6,11 +6,15 @@ import csv
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from falcon.testing import Result
+from sqlalchemy import update
 
+from projections.reports import mechanic_figures, mechanics_query
 from projections.spreadsheet import plain
+from projections.tables import tables
 from tests.api.answers import is_problem
 from tests.api.test_cached_pages import sql
 from tests.shop import Shop, done
@@ -121,6 +125,33 @@ def test_what_mechanics_did_is_reported_also_of_those_who_did_nothing(shop: Shop
     assert [m["mechanic_id"] for m in items] == [busy, idle, left]
     before = report(shop.get("/v1/reports/mechanics?from=2000-01-01&to=2000-01-01"))["items"]
     assert [(m["name"], m["closed"]) for m in before] == [("Busy", 0), ("Idle", 0)]
+
+
+@pytest.mark.parametrize(
+    ("day", "begins", "ends"),
+    [
+        (date(2026, 3, 29), datetime(2026, 3, 28, 23), datetime(2026, 3, 29, 22)),
+        (date(2026, 10, 25), datetime(2026, 10, 24, 22), datetime(2026, 10, 25, 23)),
+    ],
+)
+def test_a_day_of_mechanics_has_its_hours_where_clocks_change(
+    shop: Shop, day: date, begins: datetime, ends: datetime
+) -> None:
+    """23 and 25 of them; the last moment is in it, and the first of the next day is not."""
+    sold(shop, shop.mechanic())
+    shop.settle()
+    generation = shop.runtime.generations.live()
+    done_work = tables(generation)["mechanic_contributions"]
+    tick = timedelta(microseconds=1)
+    for moment, counted in ((begins - tick, 0), (begins, 1), (ends - tick, 1), (ends, 0)):
+        with shop.runtime.database.transaction() as connection:
+            closed_at = moment.replace(tzinfo=UTC)
+            connection.execute(update(done_work).values(closed_at=closed_at))
+
+        query = mechanics_query(generation, day, day, ZoneInfo("Europe/Berlin"))
+
+        (figures,) = mechanic_figures(shop.runtime.queries.rows(query))
+        assert figures.closed == counted, moment
 
 
 @pytest.mark.parametrize("path", PATHS)

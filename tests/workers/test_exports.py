@@ -19,6 +19,7 @@ from cli.accounts import create
 from domain.account import Role
 from domain.kernel import Event
 from infrastructure.export_tables import exports
+from infrastructure.exporting import ALIVE
 from infrastructure.exports import Export, Kind, Wanted
 from infrastructure.runtime import Runtime
 from tests import builders as b
@@ -90,6 +91,21 @@ def test_an_export_is_made_without_a_nudge(moved: Runtime, start: Callable[[], P
         assert worker.terminate() == 0
 
     assert is_whole(moved, found(moved, id))
+
+
+def test_it_shows_that_it_lives_while_it_looks_for_work(
+    moved: Runtime, settings: dict[str, str], tmp_path: Path
+) -> None:
+    alive = tmp_path / ALIVE
+    given = settings | {"DATA_DIR": str(tmp_path)}
+    with Process("worker", "--queue", "exports", settings=given, cwd=tmp_path) as worker:
+        worker.until(alive.exists)
+        for at_work in (False, True):
+            alive.unlink()
+            if at_work:
+                asked(moved)
+            worker.until(alive.exists)
+        assert worker.terminate() == 0
 
 
 def test_killed_in_the_middle_it_leaves_nothing_that_looks_whole(
