@@ -207,7 +207,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         return keyring.claim_id(kind, value.strip().casefold())
 
     sessions = Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock))
-    events = EventExports(database, feed_pages, feed_cursors, audit_index, sessions.standing)
+    events = EventExports(database, feed_pages, feed_cursors, index, sessions.standing)
     exporter = Exporter(database, exports, generations, events, settings.shop_timezone)
 
     return Runtime(
