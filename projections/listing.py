@@ -15,8 +15,9 @@ from projections.views import FOLDS, KIND_OF, RELATED
 
 
 class Listing(NamedTuple):
-    """What a list is asked for. `where`: column -> value; `related`: name in RELATED -> value;
-    `prefix`: column -> beginning; `after`: sort value and tie of the last row before this page.
+    """What a list is asked for. `where`: column -> value; `related`: name in RELATED -> value, of
+    rows that are `reader`'s if there is one: who may not read a row must not guess it; `prefix`:
+    column -> beginning; `after`: sort value and tie of the last row before this page.
     """
 
     table: str
@@ -26,6 +27,7 @@ class Listing(NamedTuple):
     descending: bool = False
     where: Mapping[str, Any] = MappingProxyType({})
     related: Mapping[str, Any] = MappingProxyType({})
+    reader: UUID | None = None
     prefix: Mapping[str, str] = MappingProxyType({})
     updated_after: datetime | None = None
     archived: bool = False
@@ -63,6 +65,8 @@ class Listing(NamedTuple):
             found = select(other.c[how.key]).where(
                 other.c[how.column] == _cut(value, other.c[how.column])
             )
+            if self.reader is not None and "owner_id" in other.c:
+                found = found.where(other.c.owner_id == self.reader)
             conditions.append(table.c[how.own].in_(found))
         if self.updated_after is not None:
             conditions.append(table.c.updated_at > self.updated_after)

@@ -5,7 +5,7 @@ Which routes that concerns is read off their declarations, so that none is forgo
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -259,6 +259,43 @@ def test_a_transferred_vehicle_changes_sides(shop: Shop) -> None:
     assert ticket["customer"]["id"] == mine.ids["customer_id"]
     assert ticket["vehicle"] is None
     is_problem(theirs.client.get(f"/v1/tickets/{mine.ids['ticket_id']}"), 404, "not-found")
+
+
+def test_a_vehicle_that_was_sold_is_not_found_by_what_it_is_now(shop: Shop) -> None:
+    """Else a former owner could guess its new plate."""
+    mine, theirs = _household(shop, "M"), _household(shop, "T")
+    vehicle, ticket = mine.ids["vehicle_id"], mine.ids["ticket_id"]
+    lists = ("/v1/tickets", f"/v1/customers/{mine.ids['customer_id']}/tickets")
+    queries = {name: mine.facts[name] for name in ("vin", "plate", "email")}
+
+    def found(client: Client, query: str) -> set[str]:
+        pages: list[list[Any]] = [items(client.get(f"{path}?{query}")) for path in lists]
+        assert pages[0] == pages[1]
+        return {one["id"] for one in pages[0]}
+
+    shop.settle()
+    for name, value in queries.items():
+        assert found(mine.client, f"{name}={value}") == {ticket}
+    done(shop.post(f"/v1/tickets/{ticket}/close"))
+    body = {"customer_id": theirs.ids["customer_id"]}
+    done(shop.post(f"/v1/vehicles/{vehicle}/transfer", json=body))
+    done(shop.patch(f"/v1/vehicles/{vehicle}", json={"plate": "NEW 1"}))
+    shop.settle()
+
+    assert found(mine.client, "plate=NEW%201") == set()
+    assert found(mine.client, f"vin={queries['vin']}") == set()
+    assert found(mine.client, "") == found(mine.client, f"email={queries['email']}") == {ticket}
+    assert found(shop.as_("mechanic"), "plate=NEW%201") == {ticket}
+
+
+def test_reporters_find_no_ticket_by_whose_it_is(shop: Shop) -> None:
+    mine, reporter = _household(shop, "M"), shop.as_("reporter")
+    shop.settle()
+
+    for name in ("vin", "plate", "email"):
+        answer = reporter.get(f"/v1/tickets?{name}={mine.facts[name]}")
+        is_problem(answer, 403, "forbidden")
+    assert len(items(reporter.get("/v1/tickets"))) == 1
 
 
 def test_customers_do_not_read_what_parts_cost(shop: Shop) -> None:
