@@ -37,7 +37,7 @@ class Shop(NamedTuple):
 
 def measure(world: World, clients: Clients) -> None:
     """Up to BENCH_EVENTS events, from ten thousand in steps of ten times."""
-    rounds, seconds = int(size("ROUNDS", 5)), size("HTTP_SECONDS", 1.5)
+    rounds, seconds = int(size("ROUNDS", 3)), size("HTTP_SECONDS", 1.5)
     ages, oldest = [YOUNGEST], int(size("EVENTS", 100_000))
     while ages[-1] * STEP <= oldest:
         ages.append(ages[-1] * STEP)

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from threading import Thread
@@ -237,7 +237,11 @@ def _commit_steadily(runtime: Runtime, item: UUID) -> dict[str, float]:
 
 def _listen(url: str, authorization: str, seen: dict[str, float]) -> None:
     headers = {"Accept": EVENTS, "Authorization": authorization}
-    with httpx.stream("GET", f"{url}/v1/events", headers=headers, timeout=60) as answer:
+    # The service is ended before those who listen to it.
+    with (
+        suppress(httpx.RemoteProtocolError),
+        httpx.stream("GET", f"{url}/v1/events", headers=headers, timeout=60) as answer,
+    ):
         for line in answer.iter_lines():
             if line.startswith("data: "):
                 seen[json.loads(line[6:])["id"]] = time.monotonic()

@@ -14,7 +14,7 @@ PROCESSES = (1, 2, 4)
 
 
 def measure(world: World, clients: Clients) -> None:
-    rounds, seconds = int(size("ROUNDS", 5)), size("HTTP_SECONDS", 1.5)
+    rounds, seconds = int(size("ROUNDS", 3)), size("HTTP_SECONDS", 1.5)
     rows, ours = list[list[object]](), our_requests(world)
     asked: dict[str, Asked] = {
         "one ticket": ours["ticket"],
