@@ -28,6 +28,7 @@ from infrastructure.event_store.tables import feed, pending
 from tests.infrastructure.event_store.commits import A, B, C, commit, stored
 from tests.infrastructure.event_store.legs import on_mysql, on_sqlite
 from tests.infrastructure.event_store.records import AT
+from tests.infrastructure.event_store.stores import send_early
 
 
 def positions(database: Database) -> list[tuple[int, UUID, int]]:
@@ -166,6 +167,7 @@ def test_a_writer_that_pauses_before_its_commit_stalls_nobody(database: Database
     recorder.insert_events(stored(A, 1))
     with other.transaction():
         EventRecorder(other).insert_events(stored(B, 1))
+        send_early(other)
         recorder.insert_events(stored(C, 1))
 
         assert Sequencer(database).step() == 2
