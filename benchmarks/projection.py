@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import closing
+from statistics import median
 
 from pymysql.cursors import Cursor
 
@@ -16,11 +18,12 @@ from benchmarks.servers import Subject, runtime_on
 from benchmarks.writers import Writers
 from infrastructure.runtime import Runtime
 from projections.runner import BATCH_MAX, REBUILD_BATCH
+from workers.worker import tune_process
 
 GOAL_LIVE, GOAL_REBUILT = 5_000, 10_000
-STRETCH = 4_000
+STRETCH = 10_000
 """Events per measurement; the next ones each time."""
-SMALL = 10_000
+AGES = 10_000, 100_000
 NAMES = {
     "copied": "copied by the bare driver: SELECT, multi-row INSERT",
     "live": f"folded into all views, {BATCH_MAX:,} at a time (goal {GOAL_LIVE:,})",
@@ -38,48 +41,55 @@ database on the same cores, COMMIT does not wait for the disk. Each measurement 
 {STRETCH:,} events, with everything before them in the views. The copy is what the simplest
 follower of the feed does: it stores each event as one row, {BATCH_MAX} at a time. A fold writes
 fewer rows, but to up to ten tables with their indexes, after reading and decoding what the
-streams were before."""
+streams were before. CPU is that of the follower's own process, without the database's."""
 
 
 def measure(subject: Subject, _: Writers) -> None:
-    """At two ages of the shop; BENCH_PROJECTION_EVENTS is the greater one."""
+    """At each of AGES, and at BENCH_PROJECTION_EVENTS (1,000,000 takes minutes)."""
+    tune_process()
     subject.durable(False)
     url, rounds = subject.prepared("projection"), int(size("ROUNDS", 3))
     runtime, rows = runtime_on(url), list[list[object]]()
-    past, largest = history.Past(runtime), int(size("PROJECTION_EVENTS", 50_000))
+    past, largest = history.Past(runtime), int(size("PROJECTION_EVENTS", max(AGES)))
     with closing(connect(url, autocommit=True)) as raw, raw.cursor() as cursor:
         cursor.execute(COPY_TABLE)
-        for age in sorted({SMALL, max(SMALL, largest)}):
-            past.store(age + 2 * rounds * STRETCH)
+        for age in sorted({*(age for age in AGES if age < largest), largest}):
+            past.store(max(age, runtime.queries.position()) + 2 * rounds * STRETCH)
             while (left := age - runtime.queries.position()) > 0:
                 runtime.runner.step(1, min(left, REBUILD_BATCH))
-            found = interleave(_cases(runtime, cursor), rounds)
+            cpu = defaultdict[str, list[float]](list)
+            found = interleave(_cases(runtime, cursor, cpu), rounds)
             say(f"projection, {subject.version}, {age:,} events: {found}")
             rows += [
-                [name, f"{age:,}", found[case], found[case] / found["copied"]]
+                [name, age, found[case], found[case] / found["copied"], median(cpu[case])]
                 for case, name in NAMES.items()
             ]
     runtime.close()
-    headers = ("events", "there already", "events/s", "ratio")
+    headers = ("events", "there already", "events/s", "ratio", "µs of CPU per event")
     title = f"Folding the views, {subject.name}"
     write_section(title, subject.version, [table(headers, sorted(rows)), TEXT])
 
 
-def _cases(runtime: Runtime, cursor: Cursor) -> dict[str, Callable[[], float]]:
-    def fold(batch: int) -> Callable[[], float]:
-        def run() -> float:
-            begun = time.perf_counter()
-            for _ in range(STRETCH // batch):
-                assert runtime.runner.step(1, batch) == batch
-            return STRETCH / (time.perf_counter() - begun)
+def _cases(
+    runtime: Runtime, cursor: Cursor, cpu: dict[str, list[float]]
+) -> dict[str, Callable[[], float]]:
+    def timed(case: str, work: Callable[[], None]) -> float:
+        begun, used = time.perf_counter(), time.process_time()
+        work()
+        cpu[case].append((time.process_time() - used) / STRETCH * 1e6)
+        return STRETCH / (time.perf_counter() - begun)
 
-        return run
+    def fold(batch: int) -> None:
+        for _ in range(STRETCH // batch):
+            assert runtime.runner.step(1, batch) == batch
 
-    def copy() -> float:
-        begun = time.perf_counter()
+    def copy() -> None:
         for after in range(0, STRETCH, BATCH_MAX):
             cursor.execute(SELECT, (after, BATCH_MAX))
             cursor.executemany(COPY, cursor.fetchall())
-        return STRETCH / (time.perf_counter() - begun)
 
-    return {"copied": copy, "live": fold(BATCH_MAX), "rebuilt": fold(REBUILD_BATCH)}
+    return {
+        "copied": lambda: timed("copied", copy),
+        "live": lambda: timed("live", lambda: fold(BATCH_MAX)),
+        "rebuilt": lambda: timed("rebuilt", lambda: fold(REBUILD_BATCH)),
+    }
