@@ -85,19 +85,21 @@ class Deployment:
         self.mariadb, self.redis = mariadb, redis
         self._clock = directory / "clock"
         self.set_clock(wrong_by_seconds=0)
-        self.database_wire = Proxy(mariadb.port)
+        self.api_wire, self.worker_wire = Proxy(mariadb.port), Proxy(mariadb.port)
         url = mariadb.create_database("faults")
         self.direct = SECRETS | {"DATABASE_URL": url, "REDIS_URL": redis.url}
         self.runtime = open_runtime(Settings.read(self.direct))
         prepare(self.runtime)
         admin = self.runtime.build(RegisterAccount, {**LOGIN, "role": Role.ADMIN})
         self.runtime.execute(admin, Context(actor=None, role="system", correlation_id="tests"))
-        wired = url.replace(f":{mariadb.port}/", f":{self.database_wire.port}/")
-        settings = {**self.direct, "DATABASE_URL": wired, FILE: str(self._clock)}
-        self.workers = [
-            ClockedWorker.start(directory / f"worker-{n}", **settings) for n in range(2)
-        ]
-        self.api = api.start(directory / "api", **settings, WEB_CONCURRENCY="2")
+
+        def wired(wire: Proxy) -> dict[str, str]:
+            through = url.replace(f":{mariadb.port}/", f":{wire.port}/")
+            return {**self.direct, "DATABASE_URL": through, FILE: str(self._clock)}
+
+        views = wired(self.worker_wire)
+        self.workers = [ClockedWorker.start(directory / f"worker-{n}", **views) for n in range(2)]
+        self.api = api.start(directory / "api", **wired(self.api_wire), WEB_CONCURRENCY="2")
         self.client_wire = Proxy(self.api.port)
         self.url = f"http://127.0.0.1:{self.client_wire.port}"
         self._seeds = 0
@@ -116,7 +118,8 @@ class Deployment:
         for process in self.processes():
             process.kill()
         self.client_wire.close()
-        self.database_wire.close()
+        self.api_wire.close()
+        self.worker_wire.close()
         self.runtime.close()
 
     def set_clock(self, *, wrong_by_seconds: int) -> None:

@@ -77,14 +77,15 @@ def clients_cut_off(service: Deployment) -> None:
 
 def database_connections_cut(service: Deployment) -> None:
     for _ in range(CUTS):
-        assert service.database_wire.cut()
+        assert service.api_wire.cut() + service.worker_wire.cut()
         time.sleep(0.2)
 
 
 def answers_to_commits_cut(service: Deployment) -> None:
-    """Every other COMMIT is carried out although its connection breaks."""
+    """Of writes and of batches; every other is carried out although its connection breaks."""
     for number in range(2 * CUTS):
-        service.database_wire.cut_next_commit(forward=number % 2 == 0)
+        service.api_wire.cut_next_commit(forward=number % 2 == 0)
+        service.worker_wire.cut_next_commit(forward=number % 2 == 1)
         time.sleep(0.2)
 
 
