@@ -7,6 +7,7 @@ them a thread of this process does both.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,7 +36,7 @@ from infrastructure.accesses import Accesses
 from infrastructure.advancing import Advance, BackgroundAdvance
 from infrastructure.audit_index import BATCH as INDEXED_AT_ONCE
 from infrastructure.audit_index import AuditIndex
-from infrastructure.chores import Chores
+from infrastructure.chores import PERIOD_SECONDS, Chores
 from infrastructure.consumers import Consumers
 from infrastructure.credentials import Credentials
 from infrastructure.database import Database
@@ -50,9 +51,9 @@ from infrastructure.exporting import Exporter
 from infrastructure.exports import Exports
 from infrastructure.feed_cursors import FeedCursors
 from infrastructure.feed_pages import FeedPages
-from infrastructure.following import Follower
 from infrastructure.ids import uuid7
 from infrastructure.metrics import Metrics
+from infrastructure.periodic import Periodic
 from infrastructure.queue import EXPORTS, VIEWS, Nudge
 from infrastructure.rate_counters import Counter, LocalCounter, RedisCounter
 from infrastructure.rate_limits import RateLimits
@@ -100,7 +101,7 @@ class Runtime:
     background: BackgroundAdvance | None
     chores: Chores
     transparency_log: TransparencyLog
-    followers: tuple[Follower, ...]
+    periodic: tuple[Periodic, ...]
     evidence: EvidenceRoom
     queries: Queries
     audit_index: AuditIndex
@@ -143,16 +144,14 @@ class Runtime:
         if self.background is not None:
             self.background.start()
             self.exporter.start()
-            self.chores.start()
-            for follower in self.followers:
+            for follower in self.periodic:
                 follower.start()
 
     def close(self) -> None:
         if self.background is not None:
             self.background.stop()
             self.exporter.stop()
-            self.chores.stop()
-            for follower in self.followers:
+            for follower in self.periodic:
                 follower.stop()
         self.database.close()
         if self.link is not None:
@@ -203,6 +202,8 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
 
     exports = Exports(database, clock, timedelta(hours=settings.export_hours))
 
+    chores = Chores(store, credentials, generations, accesses, exports)
+
     def claim_id(kind: str, value: str) -> UUID:
         return keyring.claim_id(kind, value.strip().casefold())
 
@@ -230,11 +231,12 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
         dead_letters=DeadLetters(database, Streams(database, mapper), cache, clock),
         advance=advance,
         background=background if redis is None else None,
-        chores=Chores(store, credentials, generations, accesses, exports),
+        chores=chores,
         transparency_log=transparency_log,
-        followers=(
-            Follower("audit index", index.step, INDEXED_AT_ONCE),
-            Follower("transparency log", transparency_log.extend, LOGGED_AT_ONCE),
+        periodic=(
+            Periodic("audit index", index.step, INDEXED_AT_ONCE),
+            Periodic("transparency log", transparency_log.extend, LOGGED_AT_ONCE),
+            Periodic("sweep", chores.sweep, sys.maxsize, tick_seconds=PERIOD_SECONDS),
         ),
         evidence=EvidenceRoom(database, transparency_log, queries),
         queries=queries,

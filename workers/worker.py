@@ -75,7 +75,7 @@ def run(runtime: Runtime, queue: str = VIEWS) -> None:
         background: list[Background] = [runtime.exporter]
     else:
         here = jobs.Here(views.attend, runtime.nudge, stopping.is_set)
-        background = [views, runtime.chores, *runtime.followers]
+        background = [views, *runtime.periodic]
 
     def stop(*_: object) -> None:
         asked_before = stopping.is_set()

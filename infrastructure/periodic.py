@@ -1,4 +1,4 @@
-"""Keeping up with the feed at leisure: the audit index and the transparency log."""
+"""What is done now and then: following the feed at leisure, and sweeping."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ TICK_SECONDS = 0.5
 """Short enough that a checkpoint follows its events within a second, and long enough that under
 load one transaction, and one checkpoint, stands for many of them."""
 FAILED_TICKS = 10
+FAILED_SECONDS_MAX = 60.0
 
 log = logging.getLogger(__name__)
 
 
-class Follower:
-    """A thread for one who follows the feed: neither the views nor another follower wait for
-    it, or stop with it.
+class Periodic:
+    """A thread of its own for something: nothing waits for it, or stops with it.
 
-    `step` takes up to `batch` events; how many those were.
+    `step` is taken every `tick_seconds`, and again at once where it did as much as `batch`, the
+    most it does at a time.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns once the batch under way is done."""
+        """Returns once the step under way is done."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -47,4 +48,4 @@ class Follower:
             except Exception:
                 # The database may be away, or the log broken: said again until somebody looks.
                 log.exception("the %s could not be kept up", self._name)
-                self._stopping.wait(FAILED_TICKS * self._tick)
+                self._stopping.wait(min(FAILED_TICKS * self._tick, FAILED_SECONDS_MAX))

@@ -1,4 +1,4 @@
-"""Those who follow the feed at leisure."""
+"""What is done now and then, at leisure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from threading import Event
 
 import pytest
 
-from infrastructure import following
-from infrastructure.following import Follower
+from infrastructure import periodic
+from infrastructure.periodic import Periodic
 from infrastructure.runtime import Runtime
 from tests.cli.process import wait_until
 from tests.infrastructure.transparency.past import happen
 
 
-def test_a_follower_survives_what_goes_wrong_and_the_other_goes_on_meanwhile(
+def test_one_survives_what_goes_wrong_and_the_other_goes_on_meanwhile(
     runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     last, failed = happen(runtime), list[bool]()
@@ -25,8 +25,8 @@ def test_a_follower_survives_what_goes_wrong_and_the_other_goes_on_meanwhile(
         return runtime.transparency_log.extend()
 
     both = [
-        Follower("transparency log", failing_until_indexed, 1000, tick_seconds=0.01),
-        Follower("audit index", runtime.audit_index.step, 1000, tick_seconds=0.02),
+        Periodic("transparency log", failing_until_indexed, 1000, tick_seconds=0.01),
+        Periodic("audit index", runtime.audit_index.step, 1000, tick_seconds=0.02),
     ]
     for each in both:
         each.start()
@@ -38,7 +38,7 @@ def test_a_follower_survives_what_goes_wrong_and_the_other_goes_on_meanwhile(
     assert "the transparency log could not be kept up" in caplog.text
 
 
-def test_a_follower_goes_on_after_a_whole_batch_and_else_waits_for_the_next_tick(
+def test_a_step_goes_on_after_a_whole_batch_and_else_waits_for_the_next_tick(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told, found, done = list[str](), [3, 3, 1, 3, 0], Event()
@@ -54,8 +54,8 @@ def test_a_follower_goes_on_after_a_whole_batch_and_else_waits_for_the_next_tick
             done.set()
         return found.pop(0) if found else 0
 
-    monkeypatch.setattr(following, "Event", Noting)
-    follower = Follower("somebody", step, 3)
+    monkeypatch.setattr(periodic, "Event", Noting)
+    follower = Periodic("somebody", step, 3)
     follower.start()
     assert done.wait(10)
     follower.stop()
@@ -63,12 +63,12 @@ def test_a_follower_goes_on_after_a_whole_batch_and_else_waits_for_the_next_tick
     assert told[:7] == ["wait", "step", "step", "step", "wait", "step", "step"]
 
 
-def test_a_shop_has_a_follower_for_each_that_auditors_ask(runtime: Runtime) -> None:
+def test_a_shop_keeps_up_all_that_auditors_ask(runtime: Runtime) -> None:
     last = happen(runtime)
 
-    for follower in runtime.followers:
-        follower.start()
+    for each in runtime.periodic:
+        each.start()
     wait_until(lambda: runtime.audit_index.position() == last)
     wait_until(lambda: runtime.transparency_log.head().size == last)
-    for follower in runtime.followers:
-        follower.stop()
+    for each in runtime.periodic:
+        each.stop()
