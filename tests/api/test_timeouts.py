@@ -18,7 +18,7 @@ from infrastructure.database import Database
 from infrastructure.event_store.faults import is_cut
 from infrastructure.runtime import Runtime, open_runtime
 from tests.infrastructure.event_store.legs import on_mysql
-from tests.infrastructure.event_store.stores import append
+from tests.infrastructure.event_store.stores import append, send_early
 from tests.shop import Shop
 
 ENDLESS = "SELECT COUNT(*) FROM t a, t b, t c, t d, t e".replace(
@@ -93,6 +93,7 @@ def test_a_write_that_waits_too_long_for_another_is_a_conflict_and_leaves_nothin
         held = other.load(InventoryItem, UUID(item))
         held.receive(1, 0)
         append(other, held)
+        send_early(runtime.database)
 
         answer = hurried.post(receipts, json={"quantity": 1})
 
