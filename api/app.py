@@ -55,6 +55,7 @@ from infrastructure.feed_cursors import FeedFork
 from infrastructure.rate_limits import TooManyRequests
 from infrastructure.runtime import Runtime
 from infrastructure.tailing import TooManyWait
+from projections.history import CannotBeShown
 from projections.queries import ProjectionBehind
 
 log = logging.getLogger(__name__)
@@ -170,6 +171,7 @@ PROBLEM: dict[type[Exception], str] = {
     RangeNotSatisfiable: "range-not-satisfiable",
     TooManyWait: "too-many-streams",
     ProjectionBehind: "projection-behind",
+    CannotBeShown: "projection-behind",
     OperationalError: "unavailable",
     InterfaceError: "unavailable",
     TimeoutError: "unavailable",

@@ -135,7 +135,8 @@ def problems(one: Operation) -> dict[int, list[str]]:
         found |= {"unauthorized", "forbidden"} if limited else {"unauthorized"}
     if one.path_params:
         found.add("not-found")
-    if waits(one):
+    # One stream is waited for as well, where it has an event that cannot be shown.
+    if waits(one) or (reads(one) and one.path_params):
         found.add("projection-behind")
     if one.body is not None:
         found |= {"unreadable", "too-large", "unsupported-media-type"}

@@ -154,7 +154,8 @@ KINDS = {
             503,
             "The views have not come that far yet",
             "The list was asked to be as fresh as a Consistency-Token, and the views did not "
-            "get there in the time given. Try again, or ask with a longer `Prefer: wait`.",
+            "get there in the time given. Try again, or ask with a longer `Prefer: wait`. Or what "
+            "was asked for has an event that this release cannot show: `detail` says so.",
         ),
         Kind(
             "too-many-streams",

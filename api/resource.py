@@ -22,6 +22,7 @@ from commands.kernel import Command, Context, Receipt
 from commands.store import Key
 from infrastructure.runtime import Runtime
 from infrastructure.sessions import Standing
+from projections.history import CannotBeShown
 from projections.listing import Listing
 from projections.queries import Made, Plan, Served
 from projections.tokens import Token, parse
@@ -82,11 +83,10 @@ class Resource:
         if receipt.created:
             resp.status = falcon.HTTP_201
             resp.set_header("Location", f"{req.path}/{receipt.id}")
+        answer = WriteAnswer(receipt.id, receipt.version, token)
+        resp.data, resp.content_type = msgspec.json.encode(answer), falcon.MEDIA_JSON
         if "return=representation" in (req.get_header("Prefer") or ""):
             self._represent(resp, command, receipt, operation)
-        else:
-            answer = WriteAnswer(receipt.id, receipt.version, token)
-            resp.data, resp.content_type = msgspec.json.encode(answer), falcon.MEDIA_JSON
 
     def _key(self, req: falcon.Request, operation: Operation, actor: Standing) -> Key | None:
         """Scope and fingerprint are keyed digests: nobody can try guesses against them."""
@@ -108,7 +108,10 @@ class Resource:
     ) -> None:
         """The resource as this write left it, from its own events: never behind."""
         target: UUID = getattr(command, command.__struct_fields__[0])
-        served = self.runtime.queries.at(operation.kind, target, version=receipt.version)
+        try:
+            served = self.runtime.queries.at(operation.kind, target, version=receipt.version)
+        except CannotBeShown:
+            return  # It is written all the same, and the receipt says so.
         if served is not None:
             resp.data, resp.content_type = served.body, falcon.MEDIA_JSON
             resp.set_header("ETag", f'"{served.version}.{served.generation}"')

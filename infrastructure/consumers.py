@@ -34,6 +34,7 @@ from sqlalchemy.exc import DBAPIError
 from infrastructure.database import Database
 from infrastructure.event_store.faults import is_duplicate, is_lost_race
 from infrastructure.event_store.tables import events, feed, sequenced_events
+from infrastructure.event_store.transaction import queue_at
 from infrastructure.feed_cursors import DIGEST_BYTES, Cursor
 from projections.sql import TABLE_OPTIONS, Bytes, Id, Instant
 
@@ -170,6 +171,8 @@ class Consumers:
     ) -> bool:
         encoded = msgspec.json.encode(filter)
         with self._database.transaction() as connection:
+            # Of several at once each must count those before it.
+            queue_at(connection, [account_id])
             row = connection.execute(_one.with_for_update(), dict(name=name)).one_or_none()
             if row is not None:
                 if row.account_id != account_id and not of_anybody:

@@ -44,17 +44,18 @@ def erasure(
 def _legible(events: Events, id: UUID, last: int) -> Iterator[Recorded[Any] | Unreadable]:
     """Every event up to the last; in the place of one that cannot be read, why."""
     for after in range(0, last, CHUNK):
-        chunk = _read(events, id, after, min(after + CHUNK, last))
+        chunk = read_each(events, id, after, min(after + CHUNK, last))
         yield from chunk
         if len(chunk) < CHUNK:
             return
 
 
-def _read(events: Events, id: UUID, after: int, last: int) -> list[Recorded[Any] | Unreadable]:
+def read_each(events: Events, id: UUID, after: int, last: int) -> list[Recorded[Any] | Unreadable]:
+    """Versions above `after`, up to `last`; in the place of one that cannot be read, why."""
     try:
         return list(events.events(id, gt=after, lte=last))
     except Unreadable as error:
         if last - after == 1:
             return [error]
         middle = (after + last) // 2
-        return _read(events, id, after, middle) + _read(events, id, middle, last)
+        return read_each(events, id, after, middle) + read_each(events, id, middle, last)

@@ -13,13 +13,12 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import Select, bindparam, select
-from sqlalchemy.exc import DBAPIError
 
 from domain.kernel import Recorded
 from projections.cache import Entry
-from projections.erased import erasure
+from projections.erased import VERSION_MAX, erasure, read_each
 from projections.generations import Generations
-from projections.kernel import CHUNK, Connections, Events, Fold, tag
+from projections.kernel import CHUNK, Connections, Events, Fold, Unreadable, tag
 from projections.tables import generations, tables
 from projections.views import FOLDS, fingerprint
 
@@ -73,6 +72,16 @@ class Known(NamedTuple):
     state: Any
 
 
+class CannotBeShown(Exception):
+    """The stream has an event that these folds cannot take, or that nobody here can read."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(
+            f"{id} has an event that this release cannot show; what came before it can be read, "
+            "and the rest once a release that can show it has started"
+        )
+
+
 class Past:
     """Streams as they were. Memory is bounded by CHUNK events, whatever the length."""
 
@@ -83,7 +92,8 @@ class Past:
         self, kind: str, id: UUID, *, version: int | None = None, moment: datetime | None = None
     ) -> Entry | None:
         """The resource after that version, as recorded at that moment; `None` if there was none
-        of its kind. A version beyond the last gives the last."""
+        of its kind. A version beyond the last gives the last. Raises `CannotBeShown`, as the
+        others do."""
         fold = FOLDS[kind]
         return self._folded(fold, id, self._kept(fold, id, version, moment), version, moment)
 
@@ -107,42 +117,60 @@ class Past:
                     break
                 if not _belongs(recorded, fold):
                     return None
-                state = fold.evolve(state, recorded)
-            return _shown(fold, state)
-        except DBAPIError:
-            raise
-        except Exception:
+                try:
+                    state = fold.evolve(state, recorded)
+                except Exception as error:
+                    raise CannotBeShown(id) from error
+            return _shown(fold, id, state)
+        except CannotBeShown:
             if fold.erasure is None:
                 raise
             erased, state = erasure(fold, self._events, id, version, moment)
             if not erased:
                 raise
-            return _shown(fold, state)
+            return _shown(fold, id, state)
 
     def page(self, kind: str, id: UUID, after: int, limit: int) -> Page | None:
-        """The events that follow version `after`, with what each changed in the resource;
-        `None` if there is none of its kind."""
+        """The events that follow version `after`, with what each changed in the resource, up
+        to one that cannot be shown, and from there on none; `None` if there is none of its
+        kind."""
         fold = FOLDS[kind]
         kept, state = self._kept(fold, id, after, None)
         entries, shown = list[HistoryEntry](), dict[str, Any]()
         if kept == after and state is not None:
-            shown = facts(_body(fold, state))
-        for recorded in self._after(id, kept, after + limit + 1):
-            if not _belongs(recorded, fold):
-                return None
-            if len(entries) == limit:
-                return Page(entries, more=True)
-            state = fold.evolve(state, recorded)
-            if recorded.originator_version < after:
-                continue
-            before, shown = shown, facts(_body(fold, state))
-            if recorded.originator_version > after:
-                entries.append(_entry(recorded, changes(before, shown)))
+            shown = facts(_row(fold, id, state)["body"])
+        try:
+            for recorded in self._after(id, kept, after + limit + 1):
+                if not _belongs(recorded, fold):
+                    return None
+                if len(entries) == limit:
+                    return Page(entries, more=True)
+                try:
+                    state = fold.evolve(state, recorded)
+                except Exception as error:
+                    raise CannotBeShown(id) from error
+                if recorded.originator_version < after:
+                    continue
+                before, shown = shown, facts(_row(fold, id, state)["body"])
+                if recorded.originator_version > after:
+                    entries.append(_entry(recorded, changes(before, shown)))
+        except CannotBeShown:
+            if not entries:
+                raise
+            return Page(entries, more=True)
         return Page(entries, more=False) if state is not None else None
 
     def _after(self, id: UUID, version: int, last: int | None) -> Iterator[Recorded[Any]]:
+        end = VERSION_MAX if last is None else last
         while True:
-            chunk = self._events.events(id, gt=version, lte=last, limit=CHUNK)
+            try:
+                chunk = self._events.events(id, gt=version, lte=last, limit=CHUNK)
+            except Unreadable:
+                for each in read_each(self._events, id, version, min(version + CHUNK, end)):
+                    if isinstance(each, Unreadable):
+                        raise CannotBeShown(id) from each
+                    yield each
+                raise
             yield from chunk
             if len(chunk) < CHUNK:
                 return
@@ -166,10 +194,10 @@ class Past:
         return Known(0, None) if row is None else _known(fold, row)
 
 
-def _shown(fold: Fold[Any], state: Any) -> Entry | None:
+def _shown(fold: Fold[Any], id: UUID, state: Any) -> Entry | None:
     if state is None:
         return None
-    _, row = next(fold.rows(state))
+    row = _row(fold, id, state)
     return Entry(0, row["version"], row["owner_id"], row["body"])
 
 
@@ -215,10 +243,12 @@ def _belongs(recorded: Recorded[Any], fold: Fold[Any]) -> bool:
     return tag(recorded).startswith(f"{fold.kind}.")
 
 
-def _body(fold: Fold[Any], state: Any) -> bytes:
-    _, row = next(fold.rows(state))
-    body: bytes = row["body"]
-    return body
+def _row(fold: Fold[Any], id: UUID, state: Any) -> dict[str, Any]:
+    try:
+        _, row = next(fold.rows(state))
+    except Exception as error:
+        raise CannotBeShown(id) from error
+    return row
 
 
 def _entry(recorded: Recorded[Any], changed: dict[str, Change]) -> HistoryEntry:

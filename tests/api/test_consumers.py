@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy import event as sqlalchemy_event
 
 from domain.account import Role
 from infrastructure import consumers as stored
@@ -145,6 +149,31 @@ def test_of_many_that_create_at_once_one_does(busy: Shop) -> None:
         codes = list(pool.map(create, range(6)))
 
     assert sorted(codes) == [200] * 5 + [201]
+
+
+def test_who_creates_many_at_once_gets_no_more_than_there_may_be(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has counted before another adds, unless something makes it wait."""
+    monkeypatch.setattr(stored, "CONSUMERS_MAX", 1)
+    counted = Barrier(2)
+
+    def hold(_: Any, __: Any, statement: str, *___: object) -> None:
+        if "count(" in statement and "FROM consumers" in statement:
+            with suppress(BrokenBarrierError):
+                counted.wait(0.5)
+
+    sqlalchemy_event.listen(Engine, "after_cursor_execute", hold)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            paths = ["/v1/consumers/one", "/v1/consumers/two"]
+            asking = [pool.submit(shop.put, path, json={}) for path in paths]
+            statuses = sorted(each.result().status_code for each in asking)
+    finally:
+        sqlalchemy_event.remove(Engine, "after_cursor_execute", hold)
+
+    assert statuses == [201, 409]
+    assert len(items(shop.get("/v1/consumers"))) == 1
 
 
 def test_a_commit_that_is_repeated_is_done(busy: Shop) -> None:

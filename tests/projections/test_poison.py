@@ -15,10 +15,10 @@ from sqlalchemy.exc import OperationalError
 from domain.customer import CustomerErased
 from domain.kernel import Recorded
 from infrastructure.event_store.keyring import subject_keys
-from infrastructure.event_store.mapper import UndecodableEvent
 from infrastructure.event_store.tables import events
 from infrastructure.preparing import rebuild
 from infrastructure.runtime import Runtime
+from projections.history import CannotBeShown
 from projections.kernel import Fold, Row
 from projections.tables import tables
 from projections.tokens import NOTHING_SEEN
@@ -276,7 +276,7 @@ def test_before_the_erasure_nothing_is_read_as_erased(runtime: Runtime) -> None:
     record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed(), b.customer_changed(), ERASED]})
     _damage(runtime, b.CUSTOMER_ID, 2)
 
-    with pytest.raises(UndecodableEvent):
+    with pytest.raises(CannotBeShown):
         runtime.queries.at("customer", b.CUSTOMER_ID, version=3)
     assert runtime.queries.at("customer", b.CUSTOMER_ID, version=4) is not None
 
