@@ -245,8 +245,9 @@ def _translate(req: falcon.Request, resp: falcon.Response, error: Exception, _: 
     detail = str(error) or problems.KINDS[slug].meaning
     errors: list[FieldError] = getattr(error, "errors", [])
     headers = {}
-    if slug in OWN_WORDS:
+    if slug in OWN_WORDS or isinstance(error, CannotBeShown):
         log.error("%s %s: %s", req.method, req.path, type(error).__name__, exc_info=error)
+    if slug in OWN_WORDS:
         detail = problems.KINDS[slug].meaning
     if slug == "unauthorized":
         headers["WWW-Authenticate"] = "Bearer"

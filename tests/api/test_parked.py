@@ -75,12 +75,17 @@ def awaits_a_release(answer: Result) -> None:
     assert "release" in answer.json["detail"]
 
 
-def test_it_is_shown_as_it_was_before_until_a_token_asks_for_more(parked: Shop) -> None:
+def test_it_is_shown_as_it_was_before_until_a_token_asks_for_more(
+    parked: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
     seen, unseen = ({"Consistency-Token": str(Token(0, {b.ITEM_ID: n}))} for n in (2, 4))
 
     assert done(parked.get(ITEM))["version"] == 2
     assert done(parked.get(ITEM, headers=seen))["version"] == 2
+    caplog.clear()
     awaits_a_release(parked.get(ITEM, headers=unseen))
+    assert f"GET {ITEM}: CannotBeShown" in caplog.text
+    assert "Traceback" in caplog.text
 
 
 def test_the_past_is_told_up_to_the_event_that_cannot_be_shown(parked: Shop) -> None:
