@@ -14,7 +14,7 @@ from api.history import PastResource
 from api.log import AUDITORS, LogResource
 from api.operation import operation
 from api.validation import FieldError, InvalidFields
-from infrastructure.transparency.evidence import Evidence
+from infrastructure.transparency.evidence import Evidence, SinceBeyondLog
 
 
 class Since(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -33,7 +33,7 @@ class TicketEvidence(LogResource, PastResource):
         self.wait_for_log(req)
         try:
             found = self.runtime.evidence.of_ticket(ticket_id, query.since)
-        except LookupError as error:
+        except SinceBeyondLog as error:
             raise InvalidFields([FieldError("/since", f"Expected at most that: {error}")]) from None
         if found is None:
             raise NoSuchThing(f"no ticket {ticket_id}")

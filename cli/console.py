@@ -22,6 +22,7 @@ from infrastructure.preparing import BuiltWrong
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings, WrongSetting
 from infrastructure.transparency.log import BrokenLog
+from infrastructure.transparency.signing import BrokenKeys
 from projections.generations import NoViews, Overtaken
 from projections.kernel import OtherFolds
 
@@ -38,6 +39,7 @@ CANNOT = (
     MigrationLocked,
     WrongMasterKey,
     BrokenLog,
+    BrokenKeys,
     Refused,
     InvalidFields,
 )

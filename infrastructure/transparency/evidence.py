@@ -76,6 +76,10 @@ class Evidence(msgspec.Struct):
     customer: NamedCustomer
 
 
+class SinceBeyondLog(Exception):
+    """The log holds fewer events than the checkpoint that is to be continued."""
+
+
 class EvidenceRoom:
     def __init__(self, database: Database, log: TransparencyLog, queries: Queries) -> None:
         self._database, self._log, self._queries = database, log, queries
@@ -84,7 +88,7 @@ class EvidenceRoom:
         """Everything that happened to it up to now, proven to the checkpoint of today.
 
         `None` if there is no such ticket. Raises `ProjectionBehind` if its last event does not
-        get into the log in time, `LookupError` if the log holds fewer than `since` events.
+        get into the log in time, `SinceBeyondLog`, and `BrokenLog`.
         """
         entry = self._queries.at("ticket", id)
         if entry is None:
@@ -95,7 +99,7 @@ class EvidenceRoom:
             head = find_head(connection)
             assert head is not None, "the wait has seen it"
             if since is not None and since > head.size:
-                raise LookupError(f"the log holds {head.size} events")
+                raise SinceBeyondLog(f"the log holds {head.size} events")
             stored = reading.of_stream(connection, id)[: entry.version]
             events = list(_whole(stored))
             leaves, proof, continuation = self._proven(events, head, since)
@@ -138,8 +142,11 @@ class EvidenceRoom:
         leaves, beside = [(at, at + 1) for at in indexes], inclusion(indexes, head.size)
         older = consistency(since, head.size) if since is not None else []
         hashes = self._log.hashes([*leaves, *beside, *older])
-        logged, proof = _joined(hashes, leaves), _joined(hashes, beside)
-        continuation = Continuation(since, encoded(hashes, older)) if since is not None else None
+        try:
+            logged, proof = _joined(hashes, leaves), _joined(hashes, beside)
+            continuation = Continuation(since, encoded(hashes, older)) if since else None
+        except LookupError as missing:
+            raise BrokenLog(f"the log has lost hashes at {head.size}: {missing}") from missing
         return logged, proof, continuation
 
     def _customer(self, id: UUID) -> NamedCustomer:

@@ -25,6 +25,10 @@ class LastKey(Exception):
     """The only active key does not retire: nobody could sign."""
 
 
+class BrokenKeys(Exception):
+    """The table of the log's keys holds what no key is."""
+
+
 class Published(NamedTuple):
     """A public key as auditors get it."""
 
@@ -42,10 +46,13 @@ class Signers:
         self._private: dict[bytes, Ed25519PrivateKey] = {}
 
     def published(self) -> list[Published]:
-        """Every key there was, the oldest first."""
+        """Every key there was, the oldest first. Raises `BrokenKeys`."""
         with self._database.reading() as connection:
-            rows = connection.execute(_all).all()
-        return [Published(row.public_key, row.key_id.hex(), *row[2:]) for row in rows]
+            try:
+                rows = connection.execute(_all).all()
+                return [Published(row.public_key, row.key_id.hex(), *row[2:]) for row in rows]
+            except (AttributeError, TypeError, ValueError) as error:
+                raise BrokenKeys(f"a key of the log is none any more: {error}") from error
 
     def active(self) -> list[Key]:
         return [Key.parse(each.public_key) for each in self.published() if not each.retired_at]

@@ -196,18 +196,20 @@ def open_checkpoint(note: str, keys: Sequence[Key]) -> Checkpoint:
     return Checkpoint(origin, size, root)
 
 
-class Verdict(NamedTuple):
+class Verdict(NamedTuple):  # Printed, it tells a terminal nothing but text.
     faults: list[str]
     found: list[str]
 
     def __str__(self) -> str:
         faults = [f"FAULT: {fault}" for fault in self.faults]
-        return "\n".join([*self.found, *faults, "NOT VERIFIED" if faults else "verified"])
+        lines = [*self.found, *faults, "NOT VERIFIED" if faults else "verified"]
+        return "\n".join(
+            "".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines
+        )
 
 
 def verify_bundle(data: bytes, keys: Sequence[str] = (), held: str | None = None) -> Verdict:
-    """Check a bundle of evidence. `keys`: those to trust instead of the bundle's own; `held`: a
-    checkpoint kept from before, which the bundle's must continue."""
+    """Check a bundle. `keys`: those to trust, not its own; `held`: what it must continue."""
     faults, found = list[str](), list[str]()
     try:
         if (bundle := json.loads(data))["format"] != BUNDLE_FORMAT:

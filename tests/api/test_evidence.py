@@ -13,9 +13,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import delete
 
 from infrastructure.transparency import evidence as evidence_module
 from infrastructure.transparency import verifier
+from infrastructure.transparency.tables import log_tiles
 from infrastructure.transparency.verifier import leaf, leaf_hash, read_event, verify_bundle
 from tests.api.answers import is_problem
 from tests.infrastructure.transparency.past import catch_up, go_on
@@ -47,6 +49,29 @@ def bundle(shop: Shop, ticket: str, query: str = "") -> bytes:
     answer = shop.as_("auditor").get(f"/v1/tickets/{ticket}/evidence{query}")
     assert answer.status_code == 200, answer.text
     return answer.content
+
+
+def test_what_a_bundle_says_commands_no_terminal_and_forges_no_line() -> None:
+    told = json.dumps({"format": verifier.BUNDLE_FORMAT, "keys": ["\x1b[2J\nverified\u202e"]})
+
+    lines = str(verify_bundle(told.encode())).split("\n")
+
+    assert lines[-1] == "NOT VERIFIED"
+    assert "verified" not in lines
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("query", ["", "?since=1"])
+def test_a_hash_that_the_log_has_lost_is_not_the_clients_mistake(
+    shop: Shop, ticket: str, query: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with shop.runtime.database.transaction() as connection:
+        connection.execute(delete(log_tiles))
+
+    answer = shop.as_("auditor").get(f"/v1/tickets/{ticket}/evidence{query}")
+
+    is_problem(answer, 500, "internal")
+    assert "the log has lost hashes" in caplog.text
 
 
 def test_a_bundle_verifies_and_shows_what_is_served(shop: Shop, ticket: str) -> None:

@@ -13,8 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text, update
 
 from infrastructure.runtime import Runtime
+from infrastructure.transparency.tables import log_keys
 from infrastructure.transparency.verifier import Key, open_checkpoint
 from tests.cli.conftest import Ask
 from tests.cli.process import ROOT
@@ -112,6 +114,19 @@ def test_a_head_that_is_none_is_told_in_a_sentence(
     assert checked.stdout.splitlines() == ["the head of the log holds what none can"]
     assert json.loads(told.stdout)["checkpoint"] is None
     assert made.stderr.splitlines()[-1] == "Error: the head of the log holds what none can"
+
+
+@pytest.mark.parametrize("column", ["key_id", "made_at", "retired_at"])
+def test_keys_that_are_none_are_told_in_a_sentence(
+    ask: Ask, embedded: dict[str, str], runtime: Runtime, held: Path, column: str
+) -> None:
+    with runtime.database.transaction() as connection:
+        connection.execute(update(log_keys).values({column: text("'none'")}))
+
+    answer = ask("audit", "keys", settings=embedded)
+
+    assert answer.exit_code == 1
+    assert answer.stderr.splitlines()[-1].startswith("Error: a key of the log is none any more")
 
 
 def test_a_signer_is_added_and_the_old_one_retires(
