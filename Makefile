@@ -62,7 +62,8 @@ check: .venv/dev ## Format, lint, types, import contracts, tidiness, completenes
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/test_architecture.py tests/test_tidy.py $(wildcard tests/test_docs*.py)
+	$(BIN)/pytest -q tests/test_architecture.py tests/test_tidy.py \
+		tests/test_docs_complete.py tests/test_docs_guarantees.py
 
 bench: .venv/dev test-servers ## Measure everything, on MariaDB or TEST_MYSQLD; see benchmarks/results.md
 	$(BIN)/python -m benchmarks
