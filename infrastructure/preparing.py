@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from infrastructure.database import Database
+from infrastructure.event_store.sequencer import BATCH as SEQUENCED_AT_ONCE
 from infrastructure.grants import grant
 from infrastructure.migrations import alone, migrate
 from infrastructure.runtime import Runtime
@@ -84,13 +85,14 @@ def rebuild(
 
 
 def _catch_up(runtime: Runtime, generation: int, told: Callable[[int], object]) -> None:
+    """To where the feed ended a moment ago: where people are at work it never stands still."""
     kept = time.monotonic()
     while True:
         sequenced = runtime.sequencer.step()
         folded = _fold(runtime, generation)
-        if not sequenced and not folded:
-            return
         told(folded)
+        if sequenced < SEQUENCED_AT_ONCE and folded < REBUILD_BATCH:
+            return
         if not runtime.database.is_mysql:
             time.sleep(SQLITE_TURN_SECONDS)
         if time.monotonic() - kept > KEEP_SECONDS:

@@ -31,12 +31,14 @@ from tests.projections.random_history import written
 from tests.projections.views import contents, record, settle
 
 READERS, REBUILDS = 50, 2
+STEPS_ENOUGH = 20
 
 
 @pytest.fixture
 def shops(runtime: Runtime) -> Iterator[list[Runtime]]:
-    """Two processes' worth of readers, with connections for half of them each."""
-    settings = replace(runtime.settings, web_threads=READERS // 2)
+    """Two processes' worth of readers, all of whom may wait for the views at once: half as many
+    as there are threads may, and each has half of the readers."""
+    settings = replace(runtime.settings, web_threads=READERS)
     opened = [open_runtime(settings) for _ in range(2)]
     yield opened
     for one in opened:
@@ -139,6 +141,26 @@ def _advance(shop: Runtime, done: Event) -> int:
         shop.advance(seconds=0)
         steps += 1
     return steps
+
+
+def test_a_rebuild_ends_although_something_happens_at_every_moment(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(runtime.store, {b.CUSTOMER_ID: [b.customer_registered()]})
+    settle(runtime)
+    step, steps = runtime.sequencer.step, list[int]()
+
+    def write_and_step() -> int:
+        steps.append(len(steps))
+        if len(steps) < STEPS_ENOUGH:
+            record(runtime.store, {b.CUSTOMER_ID: [b.customer_changed(name=f"Name {steps[-1]}")]})
+        return step()
+
+    monkeypatch.setattr(runtime.sequencer, "step", write_and_step)
+    rebuild(runtime, begin(runtime))
+
+    assert runtime.generations.live() == 2
+    assert len(steps) < STEPS_ENOUGH
 
 
 def test_until_workers_notice_whoever_switched_moves_what_is_served(
