@@ -13,6 +13,7 @@ from benchmarks.writers import processes
 
 START_SECONDS_MAX = 60
 CHUNK = 256 * 1024
+BEHIND, AGAIN_SECONDS = 503, 0.01
 
 
 Ask = Callable[[], bool | None]
@@ -96,7 +97,8 @@ def request(
 
 class Requests(NamedTuple):
     """Each client begins at another one of them and goes round; `once`: has its share of them
-    and asks each once. `follows`: sends the consistency token of its last answer along."""
+    and asks each once. `follows`: sends the consistency token of its last answer along, and asks
+    again, in the same time, where the views are not that far yet and no more may wait (503)."""
 
     port: int
     requests: Sequence[bytes]
@@ -112,7 +114,11 @@ class Requests(NamedTuple):
             if self.follows and (token := connection.header("consistency-token")):
                 line, _, rest = each.partition(b"\r\n")
                 each = b"%b\r\nConsistency-Token: %b\r\n%b" % (line, token.encode(), rest)
-            return connection.ask(each)[0] < 300
+            status, _ = connection.ask(each)
+            while self.follows and status == BEHIND:
+                time.sleep(AGAIN_SECONDS)
+                status, _ = connection.ask(each)
+            return status < 300
 
         return ask
 
