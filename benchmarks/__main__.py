@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: everything, one part after the other."""
+"""`python -m benchmarks`: everything, one part after the other, into a new results.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks import audit, feed, read, store
-from benchmarks.measure import say, table, write_section
+from benchmarks.measure import RESULTS, say, table, write_section
 
 PARTS: dict[str, Callable[[], int]] = {
     "make bench-read": lambda: read.main([]),
@@ -18,7 +18,8 @@ PARTS: dict[str, Callable[[], int]] = {
 
 
 def main() -> int:
-    """The results go to results.md; and how long each part took."""
+    """What results.md had is gone: all that is in it then is of one run on one machine."""
+    RESULTS.unlink(missing_ok=True)
     minutes = dict[str, float]()
     for name, part in PARTS.items():
         begun = time.monotonic()

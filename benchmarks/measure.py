@@ -100,7 +100,7 @@ def _cpu() -> str:
 HEAD = """\
 # Measured
 
-Written by the benchmarks, section by section: each run puts its own sections in the place of
-the older ones. Numbers are medians of rounds in which all cases took turns; what counts is
-the ratio to what was measured beside it, not the number itself.
+Written by `make bench`; one of its parts alone, as `make bench-read`, puts its own sections in the
+place of the older ones. Numbers are medians of rounds in which all cases took turns; what counts
+is the ratio to what was measured beside it, not the number itself.
 """
