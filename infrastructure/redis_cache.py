@@ -6,8 +6,8 @@ publish and fill at the same time cannot put an older body over a newer one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
@@ -70,10 +70,14 @@ redis.call('SET', KEYS[1], cjson.encode(mark), 'EX', ARGV[2])
 
 
 class RedisCache:
-    """Away or slow, it is as good as empty: reads go to the database."""
+    """Away or slow, it is as good as empty: reads go to the database.
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    Every key holds the store's own name: two shops that were given the same Redis, by mistake
+    or not, show nothing of each other.
+    """
+
+    def __init__(self, link: Link, name_store: Callable[[], str]) -> None:
+        self._link, self._name_store = link, name_store
         self._fill = link.redis.register_script(_FILL)
         self._publish = link.redis.register_script(_PUBLISH)
         self._distrust = link.redis.register_script(_DISTRUST)
@@ -83,10 +87,9 @@ class RedisCache:
         found: list[Any] | None = self._link.attempt(ask)
         return (None, None) if found is None else self.looked(*found)
 
-    @staticmethod
-    def looking(generation: int, key: str) -> list[str]:
+    def looking(self, generation: int, key: str) -> list[str]:
         """What to get for a look. In one command, so that all is of one moment."""
-        return [_key(generation, key), _mark_key(generation)]
+        return [self._key(generation, key), self._mark_key(generation)]
 
     @staticmethod
     def looked(stored: bytes | None, mark: bytes | None) -> Looked:
@@ -94,7 +97,7 @@ class RedisCache:
         return _entry(stored), _mark(mark)
 
     def fill(self, generation: int, key: str, entry: Entry, kinds: tuple[str, ...]) -> None:
-        keys = [_mark_key(generation), _key(generation, key)]
+        keys = [self._mark_key(generation), self._key(generation, key)]
         seconds = LIFETIME_SECONDS if entry.version else PAGE_SECONDS
         arguments: list[Any] = [entry.position, _value(entry), seconds, *kinds]
         self._link.attempt(lambda: self._fill(keys=keys, args=arguments))
@@ -108,27 +111,29 @@ class RedisCache:
         after: int,
         kinds: set[str],
     ) -> None:
-        keys = [_mark_key(generation), *(_key(generation, key) for key in entries)]
+        keys = [self._mark_key(generation), *(self._key(generation, key) for key in entries)]
         values = [_value(entry) for entry in entries.values()]
         arguments: list[Any] = [before, after, LIFETIME_SECONDS, MARK_SECONDS]
         arguments += [len(kinds), *sorted(kinds), *values]
         self._link.attempt(lambda: self._publish(keys=keys, args=arguments))
 
     def distrust(self, generation: int, position: int) -> None:
-        keys, arguments = [_mark_key(generation)], [position, MARK_SECONDS]
+        keys, arguments = [self._mark_key(generation)], [position, MARK_SECONDS]
         self._link.attempt(lambda: self._distrust(keys=keys, args=arguments))
+
+    @cached_property
+    def _store(self) -> str:
+        return self._name_store()
+
+    def _key(self, generation: int, key: str) -> str:
+        return f"{self._store}:{generation}:{key}"
+
+    def _mark_key(self, generation: int) -> str:
+        return f"{self._store}:{generation}:mark"
 
 
 _decode_entry = msgspec.msgpack.Decoder(Entry).decode
 _decode_mark = msgspec.json.Decoder(Mark).decode
-
-
-def _key(generation: int, key: str) -> str:
-    return f"view:{generation}:{key}"
-
-
-def _mark_key(generation: int) -> str:
-    return f"views:mark:{generation}"
 
 
 def _value(entry: Entry) -> bytes:

@@ -180,7 +180,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     credentials = Credentials(database, clock)
     store = EventStore(database, mapper, keyring, credentials, clock=clock)
     feed = Feed(database, mapper)
-    cache, counter, link = _beside(redis)
+    cache, counter, link = _beside(redis, keyring)
     feed_pages, feed_cursors = FeedPages(database, mapper), FeedCursors(keyring)
     sequencer = Sequencer(database)
     generations = Generations(database, clock)
@@ -252,13 +252,13 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     )
 
 
-def _beside(redis: Redis | None) -> tuple[Cache, Counter, Link | None]:
+def _beside(redis: Redis | None, keyring: KeyRing) -> tuple[Cache, Counter, Link | None]:
     """What may be lost: in Redis, or in this process."""
     if redis is None:
         local = LocalCache()
         return local, LocalCounter(local), None
     link = Link(redis)
-    cache = RedisCache(link)
+    cache = RedisCache(link, lambda: keyring.digest(b"cache")[:8].hex())
     return cache, RedisCounter(link, cache), link
 
 

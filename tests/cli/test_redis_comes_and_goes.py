@@ -132,4 +132,4 @@ def _is_cached(redis: Valkey, client: httpx.Client, at: str) -> bool:
     client.get(at)
     id = UUID(at.rpartition("/")[2])
     with redis.client() as connection:
-        return bool(connection.exists(f"view:1:customer:{id.hex}"))
+        return any(connection.scan_iter(f"*:1:customer:{id.hex}"))

@@ -135,7 +135,7 @@ def test_hits_at_once_are_all_counted(redis_url: str) -> None:
 
 def _counter(url: str) -> RedisCounter:
     link = Link(Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5))
-    return RedisCounter(link, RedisCache(link))
+    return RedisCounter(link, RedisCache(link, lambda: "shop"))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from redis.exceptions import ConnectionError
@@ -12,6 +13,7 @@ from infrastructure import redis_cache, redis_link
 from infrastructure import runtime as runtime_module
 from infrastructure.redis_cache import RedisCache
 from infrastructure.runtime import Runtime, open_runtime
+from infrastructure.settings import Settings
 from projections.cache import Cache
 from projections.tokens import NOTHING_SEEN, Token
 from tests import builders as b
@@ -20,6 +22,7 @@ from tests.projections.caches import entry
 from tests.projections.caches import redis_cache as connected
 from tests.projections.views import record, settle
 from tests.servers import Valkey
+from tests.shop import SECRETS, prepare_url
 
 ID = b.CUSTOMER_ID
 
@@ -127,7 +130,7 @@ def test_a_restarted_redis_is_used_again(fragile: Runtime, own_valkey: Valkey) -
     assert name(fragile) == "Two"
 
     with own_valkey.client() as client:
-        assert client.exists(f"view:1:customer:{ID.hex}")
+        assert list(client.scan_iter(f"*:1:customer:{ID.hex}"))
 
 
 def test_an_emptied_redis_is_filled_again(fragile: Runtime, own_valkey: Valkey) -> None:
@@ -137,18 +140,20 @@ def test_an_emptied_redis_is_filled_again(fragile: Runtime, own_valkey: Valkey) 
         settle(fragile)
         assert name(fragile) == "One"
 
-        assert client.exists(f"view:1:customer:{ID.hex}")
+        assert list(client.scan_iter(f"*:1:customer:{ID.hex}"))
 
 
 def test_a_mark_that_nobody_renews_expires(redis_url: str) -> None:
     cache = connected(redis_url)
     cache.publish(1, {"a": entry(3)}, before=0, after=3, kinds=set())
     for position in (3, 5):
-        cache._link.redis.expire("views:mark:1", 1)
+        cache._link.redis.expire(cache._mark_key(1), 1)
         cache.publish(1, {}, before=3, after=position, kinds=set())
 
-        assert 1 < int(str(cache._link.redis.ttl("views:mark:1"))) <= redis_cache.MARK_SECONDS
-    assert 0 < int(str(cache._link.redis.ttl("view:1:a"))) <= redis_cache.LIFETIME_SECONDS
+        left = int(str(cache._link.redis.ttl(cache._mark_key(1))))
+        assert 1 < left <= redis_cache.MARK_SECONDS
+    left = int(str(cache._link.redis.ttl(cache._key(1, "a"))))
+    assert 0 < left <= redis_cache.LIFETIME_SECONDS
 
 
 def test_after_an_error_redis_is_left_alone_for_a_while(
@@ -174,6 +179,25 @@ def test_after_an_error_redis_is_left_alone_for_a_while(
 def test_what_another_release_left_is_no_entry(redis_url: str) -> None:
     cache: RedisCache = connected(redis_url)
     cache.publish(1, {}, before=0, after=3, kinds=set())
-    cache._link.redis.set("view:1:a", b"9 no entry of this release")
+    cache._link.redis.set(cache._key(1, "a"), b"9 no entry of this release")
 
     assert cache.look(1, "a")[0] is None
+
+
+def test_two_shops_with_one_redis_show_nothing_of_each_other(
+    tmp_path: Path, own_valkey: Valkey
+) -> None:
+    shops = []
+    for place in ("here", "there"):
+        database_url = f"sqlite:///{tmp_path / place}.db"
+        prepare_url(database_url)
+        settings = Settings(database_url=database_url, redis_url=own_valkey.url, **SECRETS)
+        shops.append(open_runtime(settings))
+    here, there = shops
+
+    named(here, "Here")
+    named(there, "There")
+
+    assert [name(here), name(there)] == ["Here", "There"]
+    for shop in shops:
+        shop.close()

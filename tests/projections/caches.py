@@ -15,15 +15,16 @@ def entry(position: int, version: int = 1, body: bytes = b"{}") -> Entry:
     return Entry(position, version, None, body)
 
 
-def redis_cache(url: str) -> RedisCache:
-    return RedisCache(Link(Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)))
+def redis_cache(url: str, store: str = "store") -> RedisCache:
+    link = Link(Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1))
+    return RedisCache(link, lambda: store)
 
 
 def evict(cache: Cache, key: str) -> None:
     if isinstance(cache, LocalCache):
         cache._entries.pop((GENERATION, key), None)
     elif isinstance(cache, RedisCache):
-        cache._link.redis.delete(f"view:{GENERATION}:{key}")
+        cache._link.redis.delete(cache._key(GENERATION, key))
 
 
 def flush(cache: Cache) -> None:
@@ -40,7 +41,7 @@ def lose_mark(cache: Cache) -> None:
     if isinstance(cache, LocalCache):
         cache._marks.clear()
     elif isinstance(cache, RedisCache):
-        cache._link.redis.delete(f"views:mark:{GENERATION}")
+        cache._link.redis.delete(cache._mark_key(GENERATION))
 
 
 def served(cache: Cache, key: str, kinds: tuple[str, ...] = ()) -> Entry | None:
