@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import falcon
-import msgspec
-from falcon.media import JSONHandler
 from sqlalchemy.exc import InterfaceError, OperationalError, TimeoutError
 
 from api import (
@@ -187,11 +185,16 @@ OWN_WORDS = ("internal", "unavailable", "too-slow", "disk-full")
 """Problems whose detail never quotes the error: it may say too much."""
 
 
+class App(falcon.App[Any, Any]):
+    """What Falcon calls a request for itself is a method like any that there is not. It would
+    refuse it before any middleware has seen it, and that is no answer of ours."""
+
+    _META_METHODS = frozenset[str]()
+
+
 def create_app(runtime: Runtime) -> falcon.App[Any, Any]:
     """The application. Raises `TypeError` for a responder that does not say who may call it."""
-    app = falcon.App(middleware=_middleware(runtime))
-    handler = JSONHandler(dumps=_dumps, loads=msgspec.json.decode)
-    app.resp_options.media_handlers[falcon.MEDIA_JSON] = handler
+    app = App(middleware=_middleware(runtime))
     app.req_options.auto_parse_qs_csv = False
     app.req_options.keep_blank_qs_values = True
     for path, kind in ROUTES.items():
@@ -232,10 +235,6 @@ def operations_of(path: str, kind: type[Resource]) -> Iterator[Operation]:
             if declared is None:
                 raise TypeError(f"{kind.__name__} does not say who may {method} {path}")
             yield bound(declared, method, path)
-
-
-def _dumps(media: Any) -> str:
-    return msgspec.json.encode(media).decode()
 
 
 def _translate(req: falcon.Request, resp: falcon.Response, error: Exception, _: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import falcon
@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, own, write
-from api.resource import Filters, Resource, owner, sorted_by
+from api.resource import ByTimeOrName, Filters, Resource, owner, sorted_by
 from commands.customers import (
     ArchiveCustomer,
     ChangeCustomer,
@@ -31,9 +31,7 @@ class CustomerFilters(Filters, kw_only=True):
 
     q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     email: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
-    sort: Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"] = (
-        "-created_at"
-    )
+    sort: ByTimeOrName = "-created_at"
 
 
 class Customers(Resource):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 import falcon
@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, write
-from api.resource import Filters, ListParams, Resource, sorted_by
+from api.resource import ByTimeOrName, Filters, ListParams, Resource, parse_token, sorted_by
 from commands.inventory import (
     AddItem,
     AdjustStock,
@@ -32,9 +32,7 @@ class ItemFilters(Filters, kw_only=True):
 
     q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     part_number: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    sort: Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"] = (
-        "-created_at"
-    )
+    sort: ByTimeOrName = "-created_at"
 
 
 class LevelFilters(ListParams, kw_only=True):
@@ -99,7 +97,7 @@ class ItemMovements(Resource):
         self, req: falcon.Request, resp: falcon.Response, inventory_id: UUID, query: ListParams
     ) -> None:
         """List every change of quantity of an item, the latest first."""
-        self.must_be_visible(req, "inventory", inventory_id)
+        self.find(req, "inventory", inventory_id, parse_token(req))
         listing = Listing(
             "stock_movements",
             sort="version",

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, own, write
-from api.resource import Filters, Resource, sorted_by
+from api.resource import ByTimeOrName, Filters, Resource, sorted_by
 from commands.mechanics import ChangeMechanic, HireMechanic, RecordMechanicLeft, RehireMechanic
 from domain.account import Role
 from projections.leaderboard import Leaderboard
@@ -27,9 +27,7 @@ class MechanicFilters(Filters, kw_only=True):
 
     q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     email: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
-    sort: Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"] = (
-        "-created_at"
-    )
+    sort: ByTimeOrName = "-created_at"
 
 
 class RankedBy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

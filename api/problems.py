@@ -38,7 +38,12 @@ class Kind(msgspec.Struct, frozen=True):
 KINDS = {
     kind.slug: kind
     for kind in (
-        Kind("unreadable", 400, "The body cannot be read", "The body is not valid JSON in UTF-8."),
+        Kind(
+            "unreadable",
+            400,
+            "The request cannot be read",
+            "The body is not valid JSON in UTF-8, or the request is not proper HTTP.",
+        ),
         Kind(
             "unauthorized",
             401,

@@ -13,17 +13,18 @@ from msgspec import UNSET, Meta, UnsetType
 from api.gate import Forbidden
 from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, own, write
-from api.resource import ListParams, Resource, narrowed, owner, sorted_by, visible
+from api.resource import (
+    ListParams,
+    Resource,
+    narrowed,
+    owner,
+    parse_token,
+    sorted_by,
+    visible,
+)
 from commands.fields import Moment
-from commands.ticket_status import (
-    VoidTicket,
-)
-from commands.tickets import (
-    AssignMechanic,
-    ChangeTicket,
-    OpenTicket,
-    RemoveMechanic,
-)
+from commands.ticket_status import VoidTicket
+from commands.tickets import AssignMechanic, ChangeTicket, OpenTicket, RemoveMechanic
 from domain import vin
 from domain.account import Role
 from domain.ticket_events import Status
@@ -177,7 +178,7 @@ class CustomerTickets(TicketResource):
         query: TicketFilters,
     ) -> None:
         """List the tickets of a customer."""
-        self.must_be_visible(req, "customer", customer_id)
+        self.find(req, "customer", customer_id, parse_token(req))
         shown = self.expanding(req, query.expand)
         self.serve_list(req, resp, listing(query, req, owner_id=customer_id), query, shown)
 
@@ -208,7 +209,7 @@ class TicketMechanics(Resource):
         self, req: falcon.Request, resp: falcon.Response, ticket_id: UUID, query: ListParams
     ) -> None:
         """List who is assigned to a ticket."""
-        self.must_be_visible(req, "ticket", ticket_id)
+        self.find(req, "ticket", ticket_id, parse_token(req))
         where = {"ticket_id": ticket_id}
         self.serve_list(req, resp, _assignments(query, where), query)
 

@@ -7,7 +7,7 @@ looked at again field by field.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ _AT = re.compile(r"^(?P<message>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d+|\.\.\.)\]")
 
 MISREAD = "Expected a value of its type, as the document at /openapi.json says"
+NO_MOMENT = "Expected a moment in the years 1 to 9999 UTC"
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -59,22 +60,29 @@ def from_query(given: Mapping[str, Any], type: type[S]) -> S:
     """Query parameters, whose values are text. Raises `InvalidFields`."""
     try:
         asked = msgspec.convert(given, type, strict=False)
+        attributes = _attributes(type)
+        fits = not any(_misread(getattr(asked, attributes[name]), given[name]) for name in given)
     except msgspec.ValidationError:
-        raise InvalidFields(_wrong(given, type, strict=False)) from None
-    if misread := [FieldError(f"/{name}", MISREAD) for name in _misread(asked, given)]:
-        raise InvalidFields(misread)
+        fits = False
+    if not fits:
+        raise InvalidFields(_wrong(given, type, strict=False))
     return asked
 
 
-def _misread(asked: msgspec.Struct, given: Mapping[str, Any]) -> Iterator[str]:
-    """msgspec takes the word "null" for nothing, so that a filter would be left out unnoticed,
-    and a number for an instant."""
-    attributes = _attributes(type(asked))
-    for name, sent in given.items():
-        value = getattr(asked, attributes[name])
-        number = isinstance(value, datetime) and ":" not in str(sent)
-        if value is None or number:
-            yield name
+def _misread(value: Any, sent: Any) -> str | None:
+    """What is wrong with a parameter that msgspec took. The word "null" is nothing to it, so that
+    a filter would be left out unnoticed; a number is an instant; and an instant may be one that
+    UTC has not."""
+    if value is None:
+        return MISREAD
+    if isinstance(value, datetime):
+        if ":" not in str(sent):
+            return MISREAD
+        try:
+            value.astimezone(UTC)
+        except OverflowError:
+            return NO_MOMENT
+    return None
 
 
 @cache
@@ -104,19 +112,11 @@ def unknown(names: Iterable[str]) -> list[FieldError]:
 
 def _wrong_value(value: Any, type: Any, pointer: str, *, strict: bool) -> list[FieldError]:
     try:
-        msgspec.convert(value, type, strict=strict)
+        read = msgspec.convert(value, type, strict=strict)
     except msgspec.ValidationError as error:
         found = _AT.match(str(error))
         message, path = (found["message"], found["path"] or "") if found else (str(error), "")
         steps = "".join(f"/{step['name'] or step['index']}" for step in _STEP.finditer(path))
         return [FieldError(pointer + steps, message)]
-    return []
-
-
-def in_utc(moment: datetime, pointer: str) -> datetime:
-    """Raises `InvalidFields` for a moment that UTC has not."""
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        message = "Expected a moment in the years 1 to 9999 UTC"
-        raise InvalidFields([FieldError(pointer, message)]) from None
+    misread = None if strict else _misread(read, value)
+    return [FieldError(pointer, misread)] if misread else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 import falcon
@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from api.history import At, PastResource, difference_of, history_of
 from api.operation import any_of, operation, own, write
-from api.resource import Filters, Resource, narrowed, owner, sorted_by
+from api.resource import ByTimeOrName, Filters, Resource, narrowed, owner, parse_token, sorted_by
 from commands.vehicles import (
     ArchiveVehicle,
     ChangeVehicle,
@@ -35,9 +35,7 @@ class VehicleFilters(Filters, kw_only=True):
     vin: Annotated[str, Meta(min_length=1, max_length=17)] | None = None
     plate: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     customer_id: UUID | None = None
-    sort: Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"] = (
-        "-created_at"
-    )
+    sort: ByTimeOrName = "-created_at"
 
 
 def listing(query: VehicleFilters, **where: Any) -> Listing:
@@ -76,7 +74,7 @@ class CustomerVehicles(Resource):
         query: VehicleFilters,
     ) -> None:
         """List the vehicles of a customer."""
-        self.must_be_visible(req, "customer", customer_id)
+        self.find(req, "customer", customer_id, parse_token(req))
         self.serve_list(req, resp, listing(query, owner_id=customer_id), query)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 from falcon.testing import Result
@@ -25,15 +26,15 @@ ITEM = f"/v1/inventory/{b.ITEM_ID}"
 POISONED = 3
 
 
-def _no_fold_takes_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    fold = FOLDS["inventory"]
+def _no_fold_takes_it(shop: Shop, monkeypatch: pytest.MonkeyPatch, kind: str = "inventory") -> None:
+    fold = FOLDS[kind]
 
     def evolve(state: Any, recorded: Recorded[Any]) -> Any:
         if recorded.originator_version == POISONED:
             raise ZeroDivisionError("a bug")
         return fold.evolve(state, recorded)
 
-    monkeypatch.setitem(FOLDS, "inventory", replace(fold, evolve=evolve))
+    monkeypatch.setitem(FOLDS, kind, replace(fold, evolve=evolve))
 
 
 def _no_row_is_made_of_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,6 +87,22 @@ def test_it_is_shown_as_it_was_before_until_a_token_asks_for_more(
     awaits_a_release(parked.get(ITEM, headers=unseen))
     assert f"GET {ITEM}: CannotBeShown" in caplog.text
     assert "Traceback" in caplog.text
+
+
+def test_it_is_there_for_those_alone_who_may_see_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = shop.customer()
+    for name in ("A second name", "A third name"):
+        done(shop.patch(f"/v1/customers/{customer}", json={"name": name}))
+    _no_fold_takes_it(shop, monkeypatch, "customer")
+    shop.settle()
+    unseen = {"Consistency-Token": str(Token(0, {UUID(customer): POISONED}))}
+
+    for path in (f"/v1/customers/{customer}", f"/v1/customers/{customer}/tickets"):
+        own = shop.as_("customer", customer_id=customer).get(path, headers=unseen)
+        is_problem(own, 503, "projection-behind")
+        is_problem(shop.as_("customer").get(path, headers=unseen), 404, "not-found")
 
 
 def test_the_past_is_told_up_to_the_event_that_cannot_be_shown(parked: Shop) -> None:
