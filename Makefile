@@ -29,7 +29,7 @@ test: .venv/dev test-servers ## Run every test but those of test-faults, on SQLi
 test-faults: .venv/dev test-servers ## Strike the running service in every place, under load; prints a table
 	$(BIN)/pytest -q tests/faults
 
-soak: .venv/dev test-servers ## Use the running service for SOAK_MINUTES (10): does anything grow, lag or fail?
+soak: .venv/dev test-servers ## Use the running service for SOAK_MINUTES (10), to see whether anything grows, lags or fails
 	$(BIN)/pytest -q -s tests/faults/soak.py
 
 torture: .venv/dev test-servers ## Run the tests that seek longer the longer one lets them, for minutes
