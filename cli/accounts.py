@@ -40,7 +40,7 @@ def create_admin(email: str, password: str) -> None:
     """Register an admin."""
     with console.runtime() as runtime:
         create(runtime, email, password, Role.ADMIN)
-        console.out.print(f"admin {email} registered", markup=False)
+        click.echo(f"admin {email} registered")
 
 
 def create(runtime: Runtime, email: str, password: str, role: Role) -> UUID:

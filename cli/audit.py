@@ -31,6 +31,7 @@ def audit() -> None:
 def checkpoint() -> None:
     """Print the signed checkpoint of the log, brought up to date. Keep it elsewhere."""
     with console.runtime() as runtime:
+        console.must_hold_the_keys(runtime)
         while runtime.transparency_log.extend():
             continue
         click.echo(runtime.transparency_log.head().note, nl=False)
@@ -52,7 +53,7 @@ def keys() -> None:
 @json_option
 def check_log(against: Path | None, keys: tuple[str, ...], as_json: bool) -> None:
     """Verify every stored event against the log and its root; exit code 1 if one differs."""
-    held = against.read_text("utf-8") if against else None
+    held = _held(against)
     with console.runtime() as runtime:
         checked = check(runtime.database, keys, held)
     if as_json:
@@ -74,11 +75,16 @@ def check_log(against: Path | None, keys: tuple[str, ...], as_json: bool) -> Non
 @json_option
 def verify(bundle: Path, keys: tuple[str, ...], against: Path | None, as_json: bool) -> None:
     """Check a bundle of evidence, without database or network; exit code 1 if it fails."""
-    held = against.read_text("utf-8") if against else None
+    held = _held(against)
     verdict = verify_bundle(bundle.read_bytes(), keys, held)
     told = dict(verified=not verdict.faults, faults=verdict.faults, found=verdict.found)
     click.echo(msgspec.json.encode(told) if as_json else str(verdict))
     sys.exit(1 if verdict.faults else 0)
+
+
+def _held(against: Path | None) -> str | None:
+    """What is no text at all is no signed note either, as the verdict says."""
+    return None if against is None else against.read_text("utf-8", errors="replace")
 
 
 def _told(checked: Checked) -> dict[str, object]:

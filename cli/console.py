@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import NoReturn, TextIO
 
 import click
-from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
 from api.validation import InvalidFields
 from domain.kernel import Refused
 from infrastructure import logs
 from infrastructure.event_store.checks import Unfit
+from infrastructure.event_store.faults import is_gone
 from infrastructure.event_store.keyring import WrongMasterKey
 from infrastructure.migrations import MigrationLocked
 from infrastructure.preparing import BuiltWrong
@@ -25,9 +25,6 @@ from infrastructure.transparency.log import BrokenLog
 from infrastructure.transparency.signing import BrokenKeys
 from projections.generations import NoViews, Overtaken
 from projections.kernel import OtherFolds
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 WRONG_SETTING = 2
 CANNOT = (
@@ -66,19 +63,27 @@ def runtime(found: Settings | None = None) -> Iterator[Runtime]:
         opened = open_runtime(found or settings())
     except WrongSetting as wrong:
         _refuse(wrong)
+    except OSError as error:
+        _refuse(WrongSetting(f"DATA_DIR: {error}"))
     try:
         yield opened
     except DBAPIError as error:
-        raise fail(f"the database: {error.orig}") from error
+        hint = "; run `mechanic-shop migrate`" if is_gone(error) else ""
+        raise fail(f"the database: {error.orig}{hint}") from error
     except CANNOT as error:
         raise fail(str(error)) from error
     finally:
         opened.close()
 
 
+def must_hold_the_keys(runtime: Runtime) -> None:
+    """Raises `WrongMasterKey` before a wrong one can do harm."""
+    runtime.keyring.digest(b"")
+
+
 def _refuse(wrong: WrongSetting) -> NoReturn:
     for line in wrong.lines:
-        err.print(line, markup=False)
+        click.echo(line, err=True)
     sys.exit(WRONG_SETTING)
 
 
@@ -92,11 +97,11 @@ def say(found: Settings, message: str) -> None:
     if found.log_format == "json":
         logging.getLogger("mechanic-shop").info(message)
     else:
-        out.print(message, markup=False)
+        click.echo(message)
 
 
 def warn(found: Settings, message: str) -> None:
     if found.log_format == "json":
         logging.getLogger("mechanic-shop").warning(message)
     else:
-        err.print(f"WARNING: {message}", markup=False)
+        click.echo(f"WARNING: {message}", err=True)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import click
+from rich.console import Console
 from rich.progress import Progress
 
 from cli import console
@@ -85,12 +86,12 @@ def demo() -> None:
     with console.runtime() as runtime:
         if _has_customers(runtime):
             raise console.fail("demonstration data is for an empty shop; this one has customers")
-        with Progress(console=console.err) as progress:
+        with Progress(console=Console(stderr=True)) as progress:
             task = progress.add_task("a year in the shop", total=FULL.total)
             seed(runtime, FULL, by=None, told=lambda: progress.advance(task))
         while runtime.advance():
             continue
-        console.out.print(f"{FULL.tickets} tickets of {FULL.customers} customers")
+        click.echo(f"{FULL.tickets} tickets of {FULL.customers} customers")
 
 
 def seed(

@@ -22,9 +22,9 @@ def check() -> None:
     with console.runtime() as runtime:
         for fault in verify(runtime.database):
             faults += 1
-            console.out.print(fault, markup=False)
+            click.echo(fault)
         position = runtime.feed.position()
     if faults:
-        console.err.print(f"{faults} faults")
+        click.echo(f"{faults} faults", err=True)
         sys.exit(1)
-    console.out.print(f"the feed is whole: {position} events")
+    click.echo(f"the feed is whole: {position} events")

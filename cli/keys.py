@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from cli import console
-from infrastructure.event_store.keyring import WrongMasterKey
 from infrastructure.transparency.signing import LastKey
 
 
@@ -22,11 +21,7 @@ def rotate() -> None:
     The old one may go after a run that finds nothing to do.
     """
     with console.runtime() as runtime:
-        try:
-            wrapped = runtime.keyring.rotate()
-        except WrongMasterKey as error:
-            raise console.fail(str(error)) from None
-        console.out.print(f"{wrapped} keys wrapped anew")
+        click.echo(f"{runtime.keyring.rotate()} keys wrapped anew")
 
 
 @keys.command("add-signer")
@@ -37,21 +32,29 @@ def add_signer() -> None:
     once they have all taken up the new one.
     """
     with console.runtime() as runtime:
+        console.must_hold_the_keys(runtime)
         log = runtime.transparency_log
         key = log.signers.add(log.head().origin)
         while log.extend():
             continue
-        console.out.print(f"{key.id.hex()} signs from now on")
+        click.echo(f"{key.id.hex()} signs from now on")
 
 
 @keys.command("retire-signer")
 @click.argument("key_id")
 def retire_signer(key_id: str) -> None:
-    """Destroy a key that signs the log; what it signed stays verifiable."""
+    """Destroy a key that signs the log; what it signed stays verifiable.
+
+    KEY_ID stands between the two + of the key that `audit keys` prints.
+    """
+    try:
+        id = bytes.fromhex(key_id)
+    except ValueError:
+        raise console.fail(f"a key id is hexadecimal; {key_id!r} is none") from None
     with console.runtime() as runtime:
         try:
-            runtime.transparency_log.signers.retire(bytes.fromhex(key_id))
+            runtime.transparency_log.signers.retire(id)
             runtime.transparency_log.extend()
-        except (LookupError, LastKey, ValueError) as error:
+        except (LookupError, LastKey) as error:
             raise console.fail(str(error)) from None
-        console.out.print(f"{key_id} signs no more")
+        click.echo(f"{key_id} signs no more")

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import click
 import msgspec
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -48,10 +49,10 @@ def status(as_json: bool, within: int | None) -> None:
         # A health check asks often, and counting rows takes long.
         tables = rows_per_table(runtime) if within is None else {}
     if as_json:
-        console.out.out(_json(msgspec.to_builtins(found) | {"tables": tables}), highlight=False)
+        click.echo(_json(msgspec.to_builtins(found) | {"tables": tables}))
     else:
         for line in (*_lines(found), *(f"  {name}: {rows}" for name, rows in tables.items())):
-            console.out.print(line, markup=False)
+            click.echo(line)
     if within is not None and found.lag_seconds > within:
         raise console.fail(f"an event has waited longer than {within} s")
 
@@ -86,7 +87,7 @@ def rebuild(afresh: bool) -> None:
             total = runtime.feed.position()
             task = progress.add_task(f"generation {generation}", total=total, completed=start)
             preparing.renew(runtime, generation, lambda n: progress.advance(task, n))
-        console.out.print(f"generation {generation} is live")
+        click.echo(f"generation {generation} is live")
 
 
 def _position(runtime: Runtime, generation: int) -> int:
@@ -95,7 +96,7 @@ def _position(runtime: Runtime, generation: int) -> int:
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), _Rate(), TimeRemainingColumn())
-    return Progress(*columns, console=console.err)
+    return Progress(*columns, console=Console(stderr=True))
 
 
 class _Rate(ProgressColumn):
@@ -111,14 +112,14 @@ def verify() -> None:
         with verification(runtime, runtime.generations.live()) as (found, _):
             for fault in found.everything():
                 faults += 1
-                console.out.print(fault, markup=False)
+                click.echo(fault)
         told = f"{found.events} events of {found.streams} streams up to {found.position}"
         if found.parked:
             told += f"; parked streams: {len(found.parked)}"
     if faults:
-        console.err.print(f"{faults} faults: {told}")
+        click.echo(f"{faults} faults: {told}", err=True)
         sys.exit(1)
-    console.out.print(f"the views are what the events say: {told}")
+    click.echo(f"the views are what the events say: {told}")
 
 
 @projections.command()
@@ -128,12 +129,12 @@ def dead_letters(as_json: bool) -> None:
     with console.runtime() as runtime:
         found = runtime.dead_letters.all(runtime.generations.live())
     if as_json:
-        console.out.out(_json(found), highlight=False)
+        click.echo(_json(found))
         return
     for letter in found:
-        console.out.print(_line(letter), markup=False)
+        click.echo(_line(letter))
     if not found:
-        console.out.print("no stream is parked")
+        click.echo("no stream is parked")
 
 
 def _line(letter: DeadLetter) -> str:
@@ -161,11 +162,11 @@ def retry(stream_id: UUID | None) -> None:
                     raise console.fail(str(error)) from error
                 continue
             parked += why is not None
-            console.out.print(f"{id}: {why or 'healed'}", markup=False)
+            click.echo(f"{id}: {why or 'healed'}")
     if parked:
         raise console.fail(f"{parked} of {len(chosen)} are parked still")
     if not chosen:
-        console.out.print("no stream is parked")
+        click.echo("no stream is parked")
 
 
 def _parked(runtime: Runtime, generation: int) -> list[UUID]:

@@ -65,7 +65,7 @@ def migrate() -> None:
     """Bring the schema and the views up to date. Safe to run at any time, and twice at once."""
     with console.runtime() as runtime:
         prepare(runtime)
-        console.out.print("the schema is up to date")
+        click.echo("the schema is up to date")
 
 
 @click.command()
@@ -82,10 +82,10 @@ def grants() -> None:
 
 
 def _must_be_fit(runtime: Runtime) -> None:
-    """Raises `Unfit`, and `WrongMasterKey` before a wrong one can do harm."""
+    """Raises `Unfit`, `WrongMasterKey` and `NoViews`."""
     for warning in check(runtime.database):
         console.warn(runtime.settings, warning)
-    runtime.keyring.claim_id("", "")
+    console.must_hold_the_keys(runtime)
     runtime.generations.live()
 
 
@@ -98,9 +98,9 @@ def _first_start(runtime: Runtime) -> None:
     email = settings.admin_email or ADMIN_EMAIL
     password = settings.admin_password or secrets.token_urlsafe(15)
     admin = create(runtime, email, password, Role.ADMIN)
-    console.out.print(f"admin: {email}", markup=False)
+    click.echo(f"admin: {email}")
     if settings.admin_password is None:
-        console.out.print(f"password (shown this once): {password}", markup=False)
+        click.echo(f"password (shown this once): {password}")
     if settings.demo:
         seed(runtime, SMALL, by=admin)
     while runtime.advance():

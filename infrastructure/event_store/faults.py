@@ -52,6 +52,8 @@ def is_lost_race(error: DBAPIError) -> bool:
 
 def is_gone(error: DBAPIError) -> bool:
     """The table does not exist."""
+    if isinstance(error.orig, sqlite3.Error):
+        return str(error.orig).startswith("no such table")
     return _number(error) == _NO_SUCH_TABLE
 
 

@@ -142,12 +142,37 @@ def test_a_signer_is_added_and_the_old_one_retires(
 
     codes = [answer.exit_code for answer in (alone, added, retired, again, nonsense)]
     assert codes == [1, 0, 0, 1, 1]
+    assert nonsense.stderr == "Error: a key id is hexadecimal; 'nonsense' is none\n"
     assert "only active key" in alone.stderr
     new = runtime.transparency_log.signers.active()[0]
     assert open_checkpoint(runtime.transparency_log.head().note, [new])
     checked = ask("audit", "check", "--against", str(held), settings=embedded)
     assert checked.exit_code == 0, checked.stdout
     assert "retired" in ask("audit", "keys", settings=embedded).stdout
+
+
+def test_another_shops_master_key_wraps_no_key_of_the_log(
+    ask: Ask, embedded: dict[str, str], runtime: Runtime, held: Path
+) -> None:
+    runtime.keyring.digest(b"")
+    other = embedded | {"MASTER_KEY": "dz3XG83uQ2d04fFTBl1PhZCUHP/1eNeXm41nkn8s1KU="}
+
+    answer = ask("keys", "add-signer", settings=other)
+
+    assert answer.exit_code == 1
+    assert "MASTER_KEY" in answer.stderr
+    assert len(runtime.transparency_log.signers.published()) == 1
+
+
+def test_a_checkpoint_held_that_is_no_text_is_a_fault(
+    ask: Ask, embedded: dict[str, str], held: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "held").write_bytes(b"\xff\xfe")
+
+    answer = ask("audit", "check", "--against", "held", settings=embedded)
+
+    assert answer.exit_code == 1
+    assert "no signed note" in answer.stdout
 
 
 def test_evidence_that_is_none_fails(ask: Ask, embedded: dict[str, str], tmp_path: Path) -> None:

@@ -45,6 +45,14 @@ def test_an_admin_is_registered_and_logs_in(create_admin: Ask, runtime: Runtime)
     assert runtime.sessions.who(session.access_token).role is Role.ADMIN
 
 
+def test_what_was_typed_is_said_as_it_was_typed(create_admin: Ask) -> None:
+    email = "a:smile:[bold]@shop.example"
+
+    answer = create_admin("--email", email, "--password", CHOSEN_PASSWORD)
+
+    assert answer.stdout == f"admin {email} registered\n"
+
+
 def test_an_admin_comes_from_the_environment(ask: Ask, embedded: dict[str, str]) -> None:
     login = {"ADMIN_EMAIL": "boss@shop.example", "ADMIN_PASSWORD": LOGIN[3]}
 
@@ -150,6 +158,9 @@ COMMANDS = [
     ["accounts", "create-admin", *LOGIN],
     ["demo"],
     ["keys", "rotate"],
+    ["keys", "add-signer"],
+    ["audit", "checkpoint"],
+    ["audit", "check"],
 ]
 
 
@@ -163,6 +174,22 @@ def test_an_unprepared_database_is_one_line(
 
     assert answer.exit_code == 1
     assert one_line(answer.stderr).startswith("Error: ")
+    assert "mechanic-shop migrate" in answer.stderr
+
+
+@pytest.mark.parametrize("command", [["audit", "check"], ["projections", "status"]], ids=" ".join)
+def test_an_unprepared_file_is_one_line(ask: Ask, command: list[str], tmp_path: Path) -> None:
+    answer = ask(*command, settings={"DATA_DIR": str(tmp_path / "empty")})
+
+    assert answer.exit_code == 1
+    assert "mechanic-shop migrate" in one_line(answer.stderr)
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(ask: Ask) -> None:
+    answer = ask("projections", "status", settings={"DATA_DIR": "/proc/none/such"})
+
+    assert answer.exit_code == 2
+    assert one_line(answer.stderr).startswith("DATA_DIR: ")
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, ["migrate"]], ids=" ".join)
