@@ -6,7 +6,8 @@ at what it is not; that cost more than the folds that made the rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -40,10 +41,24 @@ class BulkCursor(Cursor):
         insert = RE_INSERT_VALUES.match(query)
         if insert is None or not args:
             return super().executemany(query, args)
+        self.rowcount = sum([self.execute(text) for text in self._inserts(insert, args)])
+        return self.rowcount
+
+    def texts(self, query: str, args: Any) -> Iterator[Any]:
+        """What is to be sent: for a tuple of parameters, or for each of a list of them."""
+        connection: Any = self.connection
+        insert = RE_INSERT_VALUES.match(query) if type(args) is list else None
+        if insert is not None:
+            yield from self._inserts(insert, args)
+        else:
+            for each in args if type(args) is list else [args]:
+                yield self.mogrify(query, each).encode(connection.encoding, "surrogateescape")
+
+    def _inserts(self, insert: re.Match[str], args: Any) -> Iterator[Any]:
         connection: Any = self.connection
         encoding, known, escape = connection.encoding, _LITERALS.get, connection.escape
         head, tail = ((insert[n] or "").replace("%%", "%").encode(encoding) for n in (1, 3))
-        values, rows = insert[2], 0
+        values = insert[2]
         waiting, length = list[bytes](), len(head) + len(tail)
         for arg in args:
             if isinstance(arg, Mapping):
@@ -52,14 +67,8 @@ class BulkCursor(Cursor):
                 literals = tuple([known(type(v), escape)(v) for v in arg])
             row = (values % literals).encode(encoding)
             if waiting and length + len(row) + 1 > self.max_stmt_length:
-                rows += self._send(head, waiting, tail)
+                yield head + b",".join(waiting) + tail
                 waiting, length = [], len(head) + len(tail)
             waiting.append(row)
             length += len(row) + 1
-        rows += self._send(head, waiting, tail)
-        self.rowcount = rows
-        return rows
-
-    def _send(self, head: bytes, rows: list[bytes], tail: bytes) -> int:
-        statement: Any = head + b",".join(rows) + tail
-        return self.execute(statement)
+        yield head + b",".join(waiting) + tail

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import DBAPIError
 
 from infrastructure.bulk_cursor import ENCODERS, BulkCursor
-from infrastructure.packets import connect, send_last
+from infrastructure.packets import begin, connect, keep
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_SECONDS = 10
@@ -85,7 +85,6 @@ class Database:
         self._read_seconds, self._lock_wait_seconds = read_seconds, lock_wait_seconds
         self._current = ContextVar[Connection | None]("current_transaction", default=None)
         self._written = ContextVar[list[Write]]("written")
-        self._last = ContextVar[list[Write]]("last")
         self._reads = self._engine(pool_size, autocommit=True)
         self._writes = self._engine(pool_size, autocommit=False)
         self._use = use
@@ -130,6 +129,7 @@ class Database:
         event.listen(engine, "connect", lambda connection, _: _prepare(connection, session))
         if not autocommit and self.is_mysql:
             event.listen(engine, "do_connect", connect)
+            event.listen(engine, "begin", begin)
             event.listen(engine, "after_cursor_execute", self._remember)
         elif not autocommit:
             event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -194,8 +194,7 @@ class Database:
             yield current
             return
         writes: list[Write] = []
-        last: list[Write] = []
-        written, kept = self._written.set(writes), self._last.set(last)
+        written = self._written.set(writes)
         try:
             with self._writes.connect() as connection:
                 begun = connection.begin()
@@ -208,22 +207,25 @@ class Database:
                 finally:
                     self._current.reset(token)
                 try:
-                    if last:
-                        send_last(connection, last)
                     begun.commit()
                 except DBAPIError as error:
                     if error.connection_invalidated:
-                        raise CommitLost([*writes, *last]) from error
+                        raise CommitLost(writes) from error
                     begun.rollback()
                     raise
         finally:
             self._written.reset(written)
-            self._last.reset(kept)
 
-    def write_last(self, statement: str, parameters: Sequence[Any]) -> None:
-        """A write of the current transaction that is sent with its COMMIT, in one packet: what
-        goes wrong with it goes wrong there. It must touch one row (MySQL only)."""
-        self._last.get().append(Write(statement, tuple(parameters), 1))
+    def write_last(self, statement: str, parameters: Any) -> None:
+        """A write of the current transaction that MySQL gets with COMMIT, in one packet: what the
+        server finds wrong with it is raised there. Parameters are a tuple, or a list of them
+        for many rows. Of lost writes that are made again each must touch one row."""
+        with self.transaction() as connection:
+            if self.is_mysql:
+                keep(connection, statement, parameters)
+                self._written.get().append(Write(statement, parameters, 1))
+            else:
+                connection.exec_driver_sql(statement, parameters)
 
     def patient(self) -> Database:
         """The same database for one thread whose statements may take long, and that gets to

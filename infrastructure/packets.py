@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,29 +12,48 @@ from pymysql.connections import Connection
 
 
 class PackedConnection(Connection):
-    """Sends `last` and COMMIT in one packet: a round trip less per transaction.
+    """Sends what it was given to keep with COMMIT: a round trip less per transaction, or many.
+    It goes in one packet, or in several of up to a megabyte.
 
     The server stops at the first statement that fails, so nothing is committed without the
     writes before it.
     """
 
-    last: tuple[str, tuple[Any, ...]] | None = None
+    _kept: Sequence[bytes] = ()
+
+    def forget(self) -> None:
+        self._kept = ()
+
+    def keep(self, statement: str, parameters: Any) -> None:
+        cursor: Any = self.cursor()
+        self._kept = (*self._kept, *cursor.texts(statement, parameters))
 
     def commit(self) -> None:
-        if self.last is None:
+        if not self._kept:
             super().commit()
             return
-        (statements, parameters), self.last = self.last, None
         try:
-            with self.cursor() as cursor:
-                cursor.execute(f"{statements};\nCOMMIT", parameters)
+            cursor: Any = self.cursor()
+            for packet in _packets([*self._kept, b"COMMIT"], cursor.max_stmt_length):
+                cursor.execute(packet)
                 while cursor.nextset():
                     continue
-        except MySQLError:
+        except BaseException:
             # SQLAlchemy takes a COMMIT that failed for the end of the transaction.
             with suppress(MySQLError):
                 self.rollback()
             raise
+        self.forget()
+
+
+def _packets(statements: list[bytes], length_max: int) -> Iterator[bytes]:
+    packet = list[bytes]()
+    for statement in statements:
+        if packet and sum(map(len, packet)) + len(statement) > length_max:
+            yield b";\n".join(packet)
+            packet = []
+        packet.append(statement)
+    yield b";\n".join(packet)
 
 
 def connect(*given: Any) -> PackedConnection:
@@ -43,9 +62,17 @@ def connect(*given: Any) -> PackedConnection:
     return PackedConnection(*arguments, **named)
 
 
-def send_last(on: sqlalchemy.Connection, writes: Sequence[tuple[str, Sequence[Any], int]]) -> None:
-    """Have these statements, with their parameters, sent with the next COMMIT."""
+def begin(on: sqlalchemy.Connection) -> None:
+    """A transaction begins ("begin"), whatever became of the one before it."""
+    _driver(on).forget()
+
+
+def keep(on: sqlalchemy.Connection, statement: str, parameters: Any) -> None:
+    """Have it sent with the next COMMIT: for a tuple of parameters, or for each of a list."""
+    _driver(on).keep(statement, parameters)
+
+
+def _driver(on: sqlalchemy.Connection) -> PackedConnection:
     driver = on.connection.dbapi_connection
     assert isinstance(driver, PackedConnection)
-    statements = ";\n".join(statement for statement, _, _ in writes)
-    driver.last = statements, tuple(value for _, values, _ in writes for value in values)
+    return driver

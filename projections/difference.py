@@ -9,7 +9,7 @@ from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Dialect, Table, delete, tuple_
+from sqlalchemy import Column, Connection, Dialect, Table
 
 from projections.kernel import Row
 from projections.tables import tables
@@ -17,6 +17,7 @@ from projections.views import TOTALS
 
 Key = tuple[Any, ...]
 Keyed = dict[tuple[str, Key], dict[str, Any]]
+Send = Callable[[str, list[tuple[Any, ...]]], object]
 
 
 @cache
@@ -67,48 +68,42 @@ class Difference:
                 for n, column in enumerate(total.sums):
                     sums[n] += sign * row[column]
 
-    def write(self, connection: Connection, generation: int) -> None:
-        where = tables(generation)
+    def write(self, connection: Connection, generation: int, send: Send | None = None) -> None:
+        """At once, or however else `send` takes a statement and its rows."""
+        send, where = send or connection.exec_driver_sql, tables(generation)
+        dialect = connection.dialect
         for name, keys in self.deletes.items():
-            table = where[name]
-            connection.execute(delete(table).where(tuple_(*table.primary_key).in_(keys)))
+            write = _delete(where[name], dialect)
+            send(write.statement, [write.values(key) for key in keys])
         for name, rows in self.upserts.items():
-            upsert(connection, where[name], rows)
+            write = _upsert(where[name], dialect)
+            send(write.statement, [write.values(row) for row in rows])
         for total in TOTALS:
-            deltas = [
-                dict(zip(total.by, group, strict=True)) | dict(zip(total.sums, sums, strict=True))
-                for group, sums in self._sums[total.table].items()
-                if any(sums)
-            ]
-            if deltas:
-                table = where[total.table]
-                upsert(connection, table, deltas, add=True)
+            changed = {group: s for group, s in self._sums[total.table].items() if any(s)}
+            if changed:
+                names, table = (*total.by, *total.sums), where[total.table]
+                write = _upsert(table, dialect, add=True)
+                rows = [dict(zip(names, (*group, *s), strict=True)) for group, s in changed.items()]
+                send(write.statement, [write.values(row) for row in rows])
                 # A sum over nothing is no row, as in GROUP BY, whatever the batches were.
-                nothing = [table.c[name] == 0 for name in total.sums]
-                groups = [group for group, sums in self._sums[total.table].items() if min(sums) < 0]
-                if groups:
-                    among = tuple_(*table.primary_key).in_(groups)
-                    connection.execute(delete(table).where(among, *nothing))
+                write = _delete(table, dialect, nothing=total.sums)
+                if keys := [write.values(group) for group, s in changed.items() if min(s) < 0]:
+                    send(write.statement, keys)
 
 
-def upsert(
-    connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]], *, add: bool = False
-) -> None:
-    """Insert rows; where the key is there already, overwrite the rest, or add to it."""
-    write = _upsert(table, connection.dialect, add)
-    connection.exec_driver_sql(write.statement, [write.values(row) for row in rows])
-
-
-class _Upsert(NamedTuple):
+class _Write(NamedTuple):
     statement: str
-    values: Callable[[Mapping[str, Any]], tuple[Any, ...]]
-    """What the driver gets of a row."""
+    values: Callable[[Any], tuple[Any, ...]]
+    """What the driver gets of a row, or of a key."""
+
+
+# Written out, and given to the driver as they are: SQLAlchemy's way from a row to the driver's
+# parameters costs more than the fold that made the row.
 
 
 @cache
-def _upsert(table: Table, dialect: Dialect, add: bool) -> _Upsert:
-    """Written out, and given to the driver as it is: SQLAlchemy's way from a row to the
-    driver's parameters costs more than the fold that made the row."""
+def _upsert(table: Table, dialect: Dialect, add: bool = False) -> _Write:
+    """Insert rows; where the key is there already, overwrite the rest, or add to it."""
     names = [column.name for column in table.columns]
     keys = [column.name for column in table.primary_key]
     if dialect.name == "sqlite":
@@ -125,12 +120,27 @@ def _upsert(table: Table, dialect: Dialect, add: bool) -> _Upsert:
         f"INSERT INTO {table.name} ({', '.join(names)}) "  # noqa: S608 (names of our own)
         f"VALUES ({', '.join([mark] * len(names))}) ON {conflict} {', '.join(kept)}"
     )
+    take, bound = itemgetter(*names), _bound(table.columns, dialect)
+    return _Write(statement, take if bound is tuple else lambda row: bound(take(row)))
+
+
+@cache
+def _delete(table: Table, dialect: Dialect, nothing: tuple[str, ...] = ()) -> _Write:
+    """By key; with `nothing`, where those columns are all 0."""
+    mark = "?" if dialect.name == "sqlite" else "%s"
+    fits = [f"{column.name} = {mark}" for column in table.primary_key]
+    fits += [f"{name} = 0" for name in nothing]
+    statement = f"DELETE FROM {table.name} WHERE {' AND '.join(fits)}"  # noqa: S608 (as above)
+    return _Write(statement, _bound(table.primary_key, dialect))
+
+
+def _bound(columns: Iterable[Column[Any]], dialect: Dialect) -> Callable[..., tuple[Any, ...]]:
+    """Makes values of these columns into what the driver takes."""
     if dialect.name != "sqlite":
-        return _Upsert(statement, itemgetter(*names))
-    types = [column.type.dialect_impl(dialect) for column in table.columns]
+        return tuple
+    types = [column.type.dialect_impl(dialect) for column in columns]
     ready = [each.bind_processor(dialect) or _as_it_is for each in types]
-    columns = list(zip(names, ready, strict=True))
-    return _Upsert(statement, lambda row: tuple([make(row[name]) for name, make in columns]))
+    return lambda values: tuple([make(v) for make, v in zip(ready, values, strict=True)])
 
 
 def _as_it_is(value: Any) -> Any:

@@ -133,6 +133,10 @@ class Connections(Protocol):
     def transaction(self) -> AbstractContextManager[Connection]:
         """A transaction, committed at the end."""
 
+    def write_last(self, statement: str, parameters: Any) -> None:
+        """A write of the thread's transaction, of one row (a tuple) or many (a list of them),
+        that goes with the COMMIT: what is wrong with it may be said there."""
+
 
 class FeedEntry(Protocol):
     """An event in its place in the feed, not yet decoded."""

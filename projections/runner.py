@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from domain.kernel import BrokenHistory, Recorded
@@ -87,20 +87,26 @@ class Runner:
             return self.step(generation, half) + self.step(generation, limit - half)
 
     def _step(self, generation: int, limit: int, fault: Unshowable | None = None) -> int:
-        with self._connections.transaction() as connection:
-            row = connection.execute(_lock(generation)).one_or_none()
-            if row is None:
-                return 0
-            if row.folds != fingerprint():
-                raise OtherFolds(generation)
-            before, batch = row.position, self._feed.read(row.position, limit)
-            streams: dict[UUID, Stream] = {}
-            if batch:
-                with _unshowable(batch[0].position):
-                    streams, difference = self._fold(connection, generation, batch, fault)
-                    difference.write(connection, generation)
-                position = dict(of=generation, position=batch[-1].position)
-                connection.execute(_advance, position)
+        batch: Sequence[FeedEntry] = ()
+        streams: dict[UUID, Stream] = {}
+        try:
+            with self._connections.transaction() as connection:
+                row = connection.execute(_lock(generation)).one_or_none()
+                if row is None:
+                    return 0
+                if row.folds != fingerprint():
+                    raise OtherFolds(generation)
+                before, batch = row.position, self._feed.read(row.position, limit)
+                if batch:
+                    with _unshowable(batch[0].position):
+                        streams, difference = self._fold(connection, generation, batch, fault)
+                        difference.write(connection, generation, self._connections.write_last)
+                    position = (batch[-1].position, generation)
+                    self._connections.write_last(_advance(connection), position)
+        except (DataError, IntegrityError) as error:
+            if not batch:
+                raise
+            raise Unshowable(str(error.orig), batch[0].position) from error
         if row.live:
             # Also when nothing was new: a batch that another worker never published shows.
             after = batch[-1].position if batch else before
@@ -173,19 +179,22 @@ class Runner:
     def _load(
         connection: Connection, generation: int, kinds: dict[UUID, str]
     ) -> dict[UUID, Stream]:
-        known, ids = tables(generation), [id.bytes for id in kinds]
-        stored = {row[0]: row for row in _found(connection, known["streams"], _STATE, ids)}
-        streams, by_bytes = dict[UUID, Stream](), dict[bytes, Stream]()
+        stored, parked = dict[bytes, tuple[int, bytes]](), dict[bytes, str]()
+        for id, version, state, why in _stored(connection, generation, [id.bytes for id in kinds]):
+            if state is None:
+                parked[id] = why
+            else:
+                stored[id] = version, state
+        streams = dict[UUID, Stream]()
         for id, kind in kinds.items():
-            fold, (_, version, state) = FOLDS[kind], stored.get(id.bytes, _NOTHING)
+            fold, (version, state) = FOLDS[kind], stored.get(id.bytes, _NOTHING)
             try:
-                streams[id] = Stream(fold, version, state and fold.decode(state))
+                stream = Stream(fold, version, state and fold.decode(state))
             except Exception as error:
-                streams[id] = stream = Stream(fold, version, None)
+                stream = Stream(fold, version, None)
                 stream.broken, stream.before = error, {(TABLE_OF[kind], (id,)): {}}
-            by_bytes[id.bytes] = streams[id]
-        for stream_id, why in _found(connection, known["dead_letters"], _LETTER, ids):
-            by_bytes[stream_id].parked = why
+            stream.parked = parked.get(id.bytes)
+            streams[id] = stream
         return streams
 
     def _dead_letter(self, entry: FeedEntry, error: str) -> dict[str, Any]:
@@ -201,11 +210,9 @@ class Runner:
 
 @contextmanager
 def _unshowable(position: int) -> Iterator[None]:
-    """Tells rows that cannot be made or do not fit from a database that fails."""
+    """Tells rows that cannot be made from a database that fails or refuses them."""
     try:
         yield
-    except (DataError, IntegrityError) as error:
-        raise Unshowable(str(error.orig), position) from error
     except DBAPIError:
         raise
     except Exception as error:
@@ -225,23 +232,26 @@ def _kind_of(topic: str) -> str:
     return topic.partition(".")[0]
 
 
-_STATE, _LETTER = ("id", "version", "state"), ("stream_id", "error")
-_NOTHING = (b"", 0, None)
+_NOTHING = (0, None)
+# A stream may be parked before it has a state.
+_STORED = """\
+SELECT id, version, state, NULL FROM {streams} WHERE id IN ({marks})
+UNION ALL
+SELECT stream_id, NULL, NULL, error FROM {dead_letters} WHERE stream_id IN ({marks})"""
 
 
-def _found(
-    connection: Connection, table: Table, columns: tuple[str, ...], ids: list[bytes]
-) -> Iterable[Any]:
-    """Of the rows whose first column is among the ids. Given to the driver as it is:
+def _stored(connection: Connection, generation: int, ids: list[bytes]) -> Iterable[Any]:
+    """What is kept of these streams, and why some are parked. Given to the driver as it is:
     SQLAlchemy's way with hundreds of parameters costs more than the statement."""
     if not ids:
         return ()
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    statement = (
-        f"SELECT {', '.join(columns)} FROM {table.name} "  # noqa: S608 (names of our own)
-        f"WHERE {columns[0]} IN ({', '.join([mark] * len(ids))})"
-    )
-    return connection.exec_driver_sql(statement, tuple(ids))
+    names = {name: table.name for name, table in tables(generation).items()}
+    marks = ", ".join([_mark(connection)] * len(ids))
+    return connection.exec_driver_sql(_STORED.format(**names, marks=marks), (*ids, *ids))
+
+
+def _mark(connection: Connection) -> str:
+    return "?" if connection.dialect.name == "sqlite" else "%s"
 
 
 def _entry(stream: Stream, position: int) -> Entry:
@@ -261,8 +271,6 @@ def _lock(generation: int) -> Any:
     )
 
 
-_advance = (
-    update(generations)
-    .where(generations.c.generation == bindparam("of"))
-    .values(position=bindparam("position"))
-)
+def _advance(connection: Connection) -> str:
+    mark = _mark(connection)
+    return f"UPDATE {generations.name} SET position = {mark} WHERE generation = {mark}"  # noqa: S608

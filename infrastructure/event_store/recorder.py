@@ -117,7 +117,7 @@ class EventRecorder(ApplicationRecorder):
             )
         ]
         rows = ", ".join([_ROW] * len(ordered))
-        self._database.write_last(_APPEND.format(rows=rows), [*values, _naive(now), runs])
+        self._database.write_last(_APPEND.format(rows=rows), (*values, _naive(now), runs))
 
     def select_events(
         self,

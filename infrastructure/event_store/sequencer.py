@@ -105,10 +105,10 @@ class Sequencer:
         deletes = [delete.format(ids=self._rows(len(chunk), 1)) for chunk in chunks]
         with self._database.transaction() as connection:
             if self._database.is_mysql:
-                # One packet: who waits for the positions waits for no round trip in between.
+                # With COMMIT: who waits for the positions waits for one round trip.
                 insert = _INSERT + ", ".join(["(%s, %s, %s)"] * len(rows))
                 values = (*(value for row in rows for value in row), *ids)
-                connection.exec_driver_sql("; ".join([insert, *deletes]), values)
+                self._database.write_last("; ".join([insert, *deletes]), values)
             else:
                 connection.exec_driver_sql(f"{_INSERT} (?, ?, ?)", rows)
                 for statement, chunk in zip(deletes, chunks, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from infrastructure.bulk_cursor import BulkCursor
 from infrastructure.database import LOCK_WAIT_SECONDS, Database
 from tests.infrastructure.event_store.legs import on_mysql
 from tests.round_trips import database_round_trips
@@ -17,7 +18,7 @@ NUMBER = "INSERT INTO running_numbers VALUES (%s, 1)"
 def write(database: Database, *names: str) -> None:
     with database.transaction():
         for name in names:
-            database.write_last(NUMBER, [name])
+            database.write_last(NUMBER, (name,))
 
 
 def names(database: Database) -> list[str]:
@@ -32,6 +33,31 @@ def test_they_are_one_round_trip(database: Database) -> None:
 
     assert len(sent) == 1
     assert sorted(names(database)) == ["50 %", "first", "it's"]
+
+
+def test_many_rows_are_one_statement(database: Database) -> None:
+    write(database, "first")
+    with database_round_trips() as sent, database.transaction():
+        rows = [("50 %", 1), ("it's", 1), ("é", 1)]
+        database.write_last("INSERT INTO running_numbers VALUES (%s, %s)", rows)
+
+    assert [packet.count("INSERT") for packet in sent] == [1]
+    assert sorted(names(database)) == ["50 %", "first", "it's", "é"]
+
+
+def test_what_is_too_long_for_one_packet_comes_in_several_and_as_a_whole(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BulkCursor, "max_stmt_length", 120)
+    write(database, "a")
+    with database_round_trips() as sent:
+        write(database, *"bcdef")
+    with pytest.raises(IntegrityError):
+        write(database, *"ghijk", "a")
+
+    assert [packet.count("INSERT") for packet in sent] == [2, 2, 1]
+    assert sent[-1].endswith("COMMIT")
+    assert names(database) == [*"abcdef"]
 
 
 def test_where_one_fails_nothing_is_committed_and_nothing_stays_locked(database: Database) -> None:
@@ -52,7 +78,7 @@ def test_where_one_fails_nothing_is_committed_and_nothing_stays_locked(database:
 def test_what_was_kept_is_dropped_with_the_transaction(database: Database) -> None:
     def fail() -> None:
         with database.transaction():
-            database.write_last(NUMBER, ["never"])
+            database.write_last(NUMBER, ("never",))
             raise KeyError
 
     with pytest.raises(KeyError):

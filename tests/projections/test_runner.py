@@ -15,6 +15,7 @@ from cli.demo import SMALL, seed
 from domain.kernel import Event
 from infrastructure.runtime import Runtime, open_runtime
 from tests import builders as b
+from tests.infrastructure.event_store.legs import on_mysql
 from tests.projections.views import (
     checkpoint,
     contents,
@@ -27,6 +28,7 @@ from tests.projections.views import (
     statements,
     totals,
 )
+from tests.round_trips import database_round_trips
 
 TICKET = {b.TICKET_ID: [b.ticket_opened(), b.mechanic_assigned(), b.part_issued()]}
 
@@ -152,6 +154,20 @@ def test_a_batch_costs_as_many_statements_whatever_it_holds(
     few, many = cost(range(1, 3)), cost(range(3, 103))
 
     assert few == many
+
+
+@on_mysql
+def test_what_waits_for_the_views_waits_for_four_round_trips(runtime: Runtime) -> None:
+    """The lock, the events, what is kept of their streams, and all that is written."""
+    sequenced(runtime, TICKET, {b.ITEM_ID: [b.item_added()]})
+    settle(runtime)
+    sequenced(runtime, {b.TICKET_ID: [b.mechanic_removed()], b.ITEM_ID: [b.received()]})
+    runtime.generations.live()
+
+    with database_round_trips() as sent:
+        assert runtime.runner.step(1) == 2
+
+    assert len(sent) == 4
 
 
 class Crash(BaseException):

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import delete, event, select, update
 
 from domain.kernel import Event
 from infrastructure.database import Database
 from infrastructure.event_store.store import EventStore
+from infrastructure.packets import PackedConnection
 from infrastructure.runtime import Runtime
 from projections.kernel import Connections
 from projections.tables import generations, tables
@@ -76,8 +78,8 @@ def plain(table: str) -> str:
 
 @contextmanager
 def statements(database: Database, told: Callable[[str], object]) -> Iterator[None]:
-    """Tell each statement of a transaction before it is executed, and COMMIT."""
-    engine = database._writes
+    """Tell each statement of a transaction before it is executed or kept for COMMIT, and that."""
+    engine, keep = database._writes, PackedConnection.keep
 
     def execute(_: Any, __: Any, statement: str, *___: object) -> None:
         told(statement)
@@ -85,10 +87,16 @@ def statements(database: Database, told: Callable[[str], object]) -> Iterator[No
     def commit(_: Any) -> None:
         told("COMMIT")
 
+    def keeping(connection: PackedConnection, statement: str, parameters: Any) -> None:
+        told(statement)
+        keep(connection, statement, parameters)
+
     event.listen(engine, "before_cursor_execute", execute)
     event.listen(engine, "commit", commit)
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(PackedConnection, "keep", keeping)
+            yield
     finally:
         event.remove(engine, "before_cursor_execute", execute)
         event.remove(engine, "commit", commit)

@@ -73,8 +73,10 @@ def on_hand(store: EventStore, id: UUID = BOLT) -> int:
 
 def send_early(database: Database) -> None:
     """What the current transaction keeps for its COMMIT, sent now: it holds its locks."""
-    kept = database._last.get()
     with database.transaction() as connection:
-        for write in kept:
-            connection.exec_driver_sql(write.statement, write.parameters)
-    kept.clear()
+        driver: Any = connection.connection.dbapi_connection
+        kept = driver._kept
+        driver.forget()
+        for statement in kept:
+            as_it_is = {"no_parameters": True}
+            connection.exec_driver_sql(statement.decode(), execution_options=as_it_is)

@@ -29,6 +29,7 @@ from tests.infrastructure.event_store.commits import A, B, C, commit, stored
 from tests.infrastructure.event_store.legs import on_mysql, on_sqlite
 from tests.infrastructure.event_store.records import AT
 from tests.infrastructure.event_store.stores import send_early
+from tests.round_trips import database_round_trips
 
 
 def positions(database: Database) -> list[tuple[int, UUID, int]]:
@@ -119,6 +120,19 @@ class Overtaken(Sequencer):
         plan = super()._plan(limit)
         assert Sequencer(self._database).step(1) == 1
         return plan
+
+
+@on_mysql
+def test_a_step_is_three_round_trips(database: Database) -> None:
+    """What is pending, what of it may come now, and all that is written."""
+    commit(database, *stored(A, 1))
+    assert Sequencer(database).step() == 1
+    commit(database, *stored(A, 2), *stored(B, 1))
+
+    with database_round_trips() as sent:
+        assert Sequencer(database).step() == 2
+
+    assert len(sent) == 3
 
 
 def test_of_two_sequencers_one_wins(database: Database) -> None:
