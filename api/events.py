@@ -25,7 +25,7 @@ from api.feed_reading import (
     view_of,
 )
 from api.operation import operation
-from api.resource import Resource
+from api.resource import Resource, preferred_wait
 from infrastructure.cloud_events import (
     MEDIA_BATCH,
     MEDIA_LINES,
@@ -42,7 +42,6 @@ LIMIT, LIMIT_MAX = 100, 1000
 WAIT_MAX_SECONDS = 30.0
 LOOK_SECONDS = 1.0
 YEAR_SECONDS = 365 * 24 * 3600
-_WAIT = re.compile(r"\bwait=(\d{1,9})\b")
 _ETAG = re.compile(r'"([\w-]+)\.([0-9a-f]{16})"')
 
 Limit = Annotated[int, Meta(ge=1, le=LIMIT_MAX)]
@@ -145,11 +144,10 @@ class FeedResource(Resource):
         pages, tailer = self.runtime.feed_pages, self.runtime.tailer
         until = span.until.position if span.until else None
         page = pages.page(span.after, span.limit, topics=span.view.topics, until=until)
-        preferred = _WAIT.search(req.get_header("Prefer") or "")
-        if preferred is None or page.rows or page.more or until is not None:
-            return page
         patience = self.runtime.settings.request_seconds / 2
-        seconds = min(float(preferred[1]), WAIT_MAX_SECONDS, patience)
+        seconds = preferred_wait(req, min(WAIT_MAX_SECONDS, patience))
+        if seconds is None or page.rows or page.more or until is not None:
+            return page
         resp.set_header("Preference-Applied", f"wait={seconds:.0f}")
         deadline = time.monotonic() + seconds
         tailer.take_place()

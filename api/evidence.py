@@ -9,10 +9,10 @@ import falcon
 import msgspec
 from msgspec import Meta
 
-from api.gate import NoSuchThing
 from api.history import PastResource
 from api.log import AUDITORS, LogResource
 from api.operation import operation
+from api.resource import no_such
 from api.validation import FieldError, InvalidFields
 from infrastructure.transparency.evidence import Evidence, SinceBeyondLog
 
@@ -36,7 +36,7 @@ class TicketEvidence(LogResource, PastResource):
         except SinceBeyondLog as error:
             raise InvalidFields([FieldError("/since", f"Expected at most that: {error}")]) from None
         if found is None:
-            raise NoSuchThing(f"no ticket {ticket_id}")
+            raise no_such("ticket", ticket_id)
         evidence, head = found
         self.record(req, ticket_id, query)
         self.answer(req, resp, evidence, head.size)

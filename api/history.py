@@ -18,11 +18,13 @@ from api import cursors
 from api.gate import Forbidden, NoSuchThing
 from api.operation import Allow, any_of, operation
 from api.resource import (
+    NOUNS,
     ListParams,
     Resource,
     Shown,
     answer_digested,
     answer_page,
+    no_such,
     parse_token,
     show,
     tell_position,
@@ -96,7 +98,7 @@ class PastResource(Resource):
             raise Forbidden("the past is read by " + ", ".join(sorted(PAST[kind])))
         served = self.runtime.queries.at(kind, id, version=at.version, moment=at.as_of)
         if served is None:
-            raise NoSuchThing(f"no {kind} {id} at that point")
+            raise NoSuchThing(f"{no_such(kind, id)} at that point")
         if at.version is not None and served.version != at.version:
             raise NoSuchVersion(f"the last version is {served.version}", "version")
         self.record(req, id, at)
@@ -134,7 +136,7 @@ class PastResource(Resource):
         token, position = parse_token(req), self.runtime.queries.position()
         page = self.runtime.queries.past.page(kind, id, after, query.limit)
         if page is None:
-            raise NoSuchThing(f"no {kind} {id}")
+            raise no_such(kind, id)
         self.name_actors([entry.actor for entry in page.entries])
         self.record(req, id, query)
         last = page.entries[-1].version if page.entries else after
@@ -160,7 +162,7 @@ class PastResource(Resource):
     def _version(self, kind: str, id: UUID, version: int, field: str) -> Served:
         found = self.runtime.queries.at(kind, id, version=version)
         if found is None:
-            raise NoSuchThing(f"no {kind} {id}")
+            raise no_such(kind, id)
         if found.version != version:
             raise NoSuchVersion(f"the last version is {found.version}", field)
         return found
@@ -196,7 +198,8 @@ def difference_of(kind: str) -> Callable[..., None]:
 
 
 def _a(kind: str) -> str:
-    return {"inventory": "an inventory item", "account": "an account"}.get(kind, f"a {kind}")
+    noun = NOUNS.get(kind, kind)
+    return f"an {noun}" if noun[0] in "ai" else f"a {noun}"
 
 
 class _Account(msgspec.Struct):

@@ -31,7 +31,9 @@ from projections.views import KIND_OF
 WAIT_SECONDS, WAIT_MAX_SECONDS = 2.0, 10.0
 KEY_MAX = 255
 _ETAG = re.compile(r'^"(\d{1,9})(?:\.\d{1,9})?"$')
-_WAIT = re.compile(r"\bwait=(\d{1,3})\b")
+_WAIT = re.compile(r"\bwait=(\d{1,9})\b")
+NOUNS = {"inventory": "inventory item"}
+"""What a thing of that kind is called, where not like the kind."""
 
 
 class ListParams(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -141,7 +143,7 @@ class Resource:
                 raise
             found = None
         if found is None or not visible(req, found.owner_id):
-            raise NoSuchThing(f"no {kind} {id}")
+            raise no_such(kind, id)
         return found
 
     def wait(self, req: falcon.Request, reached: Callable[[], int]) -> Token:
@@ -203,9 +205,19 @@ def _page_name(req: falcon.Request, listing: Listing) -> str:
 
 def _wait_seconds(req: falcon.Request) -> float:
     """How long a list may wait for the views (RFC 7240, section 4.3)."""
+    preferred = preferred_wait(req, WAIT_MAX_SECONDS)
+    return WAIT_SECONDS if preferred is None else preferred
+
+
+def preferred_wait(req: falcon.Request, most: float) -> float | None:
+    """How long the client would rather wait than hear that there is nothing yet, in seconds."""
     preferred = req.get_header("Prefer")
     found = _WAIT.search(preferred) if preferred else None
-    return min(float(found[1]), WAIT_MAX_SECONDS) if found else WAIT_SECONDS
+    return min(float(found[1]), most) if found else None
+
+
+def no_such(kind: str, id: UUID) -> NoSuchThing:
+    return NoSuchThing(f"no {NOUNS.get(kind, kind)} {id}")
 
 
 def owner(req: falcon.Request) -> dict[str, Any]:

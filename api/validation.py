@@ -7,10 +7,11 @@ looked at again field by field.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from enum import Enum, EnumType
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -117,6 +118,32 @@ def _wrong_value(value: Any, type: Any, pointer: str, *, strict: bool) -> list[F
         found = _AT.match(str(error))
         message, path = (found["message"], found["path"] or "") if found else (str(error), "")
         steps = "".join(f"/{step['name'] or step['index']}" for step in _STEP.finditer(path))
-        return [FieldError(pointer + steps, message)]
+        return [FieldError(pointer + steps, _in_words(message, type))]
     misread = None if strict else _misread(read, value)
     return [FieldError(pointer, misread)] if misread else []
+
+
+def _in_words(message: str, type: Any) -> str:
+    """What msgspec says, but for choices, which it does not name, and patterns, which it does."""
+    if message.startswith("Invalid enum value"):
+        return f"Expected {', '.join(_choices(type))}"
+    for meta in metas(type):
+        if meta.pattern and meta.description and repr(meta.pattern) in message:
+            return f"Expected: {meta.description}"
+    return message
+
+
+def _choices(type: Any) -> list[str]:
+    if isinstance(type, EnumType):
+        members: Mapping[str, Enum] = type.__members__
+        return [str(each.value) for each in members.values()]
+    if get_origin(type) is Literal:
+        return [str(each) for each in get_args(type)]
+    return [choice for inner in get_args(type) for choice in _choices(inner)]
+
+
+def metas(type: Any) -> Iterator[msgspec.Meta]:
+    if isinstance(type, msgspec.Meta):
+        yield type
+    for inner in get_args(type):
+        yield from metas(inner)

@@ -27,13 +27,15 @@ _PRINTABLE = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*"
 _TEXT = f"^{_PRINTABLE}$"
 _SAYING = rf"^{_PRINTABLE}[^\s\x00-\x1f\x7f]{_PRINTABLE}$"
 _LINE = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?" + _END
-Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE)]
-"""One line, neither beginning nor ending with a space."""
-Text = Annotated[str, Meta(max_length=4000, pattern=_TEXT)]
-"""Text of several lines."""
-Description = Annotated[str, Meta(min_length=1, max_length=4000, pattern=_SAYING)]
-"""Text of several lines, not all of it blank."""
-ShortText = Annotated[str, Meta(min_length=1, max_length=64, pattern=_LINE)]
+_A_LINE = "One line, neither beginning nor ending with a blank."
+_A_TEXT = "Text, without control characters."
+_A_SAYING = "Text, not all of it blank, without control characters."
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=_LINE, description=_A_LINE)]
+Text = Annotated[str, Meta(max_length=4000, pattern=_TEXT, description=_A_TEXT)]
+Description = Annotated[
+    str, Meta(min_length=1, max_length=4000, pattern=_SAYING, description=_A_SAYING)
+]
+ShortText = Annotated[str, Meta(min_length=1, max_length=64, pattern=_LINE, description=_A_LINE)]
 Email = Annotated[
     str,
     Meta(
@@ -43,7 +45,15 @@ Email = Annotated[
         description="An e-mail address; compared without regard to case.",
     ),
 ]
-Phone = Annotated[str, Meta(min_length=3, max_length=40, pattern=r"^[0-9+()./ xX-]+" + _END)]
+Phone = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=40,
+        pattern=r"^[0-9+()./ xX-]+" + _END,
+        description="Digits, blanks, and any of + ( ) . / - x.",
+    ),
+]
 Vin = Annotated[
     str,
     Meta(
@@ -52,7 +62,7 @@ Vin = Annotated[
     ),
 ]
 Year = Annotated[int, Meta(ge=1886, le=2100)]
-PartNumber = Annotated[str, Meta(min_length=1, max_length=64, pattern=_LINE)]
+PartNumber = ShortText
 Cents = Annotated[int, Meta(ge=0, le=10_000_000_00, description="Money in cents.")]
 Quantity = Annotated[int, Meta(ge=1, le=1_000_000)]
 QuantityDelta = Annotated[int, Meta(ge=-QUANTITY_MAX, le=QUANTITY_MAX)]
@@ -61,10 +71,13 @@ Minutes = Annotated[int, Meta(ge=1, le=60_000, description="Working time in minu
 OdometerValue = Annotated[int, Meta(ge=0, le=10_000_000)]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 Concerns = Annotated[
-    list[Annotated[str, Meta(min_length=1, max_length=500, pattern=_SAYING)]], Meta(max_length=50)
+    list[
+        Annotated[str, Meta(min_length=1, max_length=500, pattern=_SAYING, description=_A_SAYING)]
+    ],
+    Meta(max_length=50),
 ]
 Certifications = Annotated[list[Name], Meta(max_length=50)]
-Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=_LINE)]
+Reason = Annotated[str, Meta(min_length=1, max_length=500, pattern=_LINE, description=_A_LINE)]
 Password = Annotated[
     str,
     Meta(

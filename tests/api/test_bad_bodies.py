@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
+import msgspec
 import pytest
 
+from api.app import operations
+from api.validation import metas
 from tests.api.answers import is_problem, nothing_happens
 from tests.shop import Shop, done
 
@@ -86,6 +90,43 @@ def test_every_wrong_field_is_named_at_once(shop: Shop, subtests: pytest.Subtest
                 answer = shop.post("/v1/customers", json=body)
 
                 is_problem(answer, 422, "invalid-fields", *pointers)
+
+
+def test_what_was_expected_is_said_in_words(shop: Shop) -> None:
+    answer = shop.post(
+        "/v1/tickets",
+        json={
+            "customer_id": str(uuid4()),
+            "vehicle_id": str(uuid4()),
+            "description": "Noise",
+            "priority": "x" * 1000,
+            "key_tag": " 7",
+            "customer_concerns": ["Noise", " "],
+        },
+    )
+
+    assert {error["pointer"]: error["message"] for error in answer.json["errors"]} == {
+        "/priority": "Expected low, normal, high",
+        "/key_tag": "Expected: One line, neither beginning nor ending with a blank.",
+        "/customer_concerns/1": (
+            "Expected: Text, not all of it blank, without control characters."
+        ),
+    }
+
+
+def test_no_pattern_is_left_without_words() -> None:
+    """A regular expression is no message: fields that have one say what it means."""
+    wordless = {
+        f"{one.path} {field.name}"
+        for one in operations()
+        for sent in (one.body, one.params)
+        if sent is not None
+        for field in msgspec.structs.fields(sent)
+        for meta in metas(field.type)
+        if meta.pattern and not meta.description
+    }
+
+    assert wordless == set()
 
 
 WRONG_VEHICLES: dict[str, tuple[bytes, str]] = {

@@ -8,7 +8,9 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from falcon.testing import create_req
 
+from api.resource import preferred_wait
 from projections.tokens import Token
 from tests.api.answers import is_problem, nothing_happens
 from tests.shop import Shop
@@ -175,6 +177,18 @@ def test_an_idempotency_key_is_short_and_printable(shop: Shop, subtests: pytest.
                 answer = shop.post("/v1/customers", json={"name": "A", "email": "a@b.c"}, key=key)
 
                 is_problem(answer, 422, "invalid-fields", "/headers/Idempotency-Key")
+
+
+@pytest.mark.parametrize(
+    ("preferred", "seconds"),
+    [("wait=3", 3), ("return=minimal, wait=5000", 10), ("wait=-1", None), ("wait=long", None)],
+)
+def test_whoever_would_wait_longer_than_anybody_may_waits_that_long(
+    preferred: str, seconds: float | None
+) -> None:
+    asked = create_req(headers={"Prefer": preferred})
+
+    assert preferred_wait(asked, 10) == seconds
 
 
 @pytest.mark.filterwarnings("ignore:Unknown REQUEST_METHOD")

@@ -31,6 +31,15 @@ def test_a_path_that_names_nothing_is_not_found(shop: Shop, subtests: pytest.Sub
                     is_problem(shop.get(path), 404, "not-found")
 
 
+def test_reads_and_writes_call_what_does_not_exist_the_same(shop: Shop) -> None:
+    for collection in BY_ID:
+        path = f"/v1/{collection}/{uuid4()}"
+
+        read, written = shop.get(path), shop.delete(path)
+
+        assert read.json["detail"] == written.json["detail"]
+
+
 def test_a_write_to_what_does_not_exist_is_not_found(shop: Shop, subtests: pytest.Subtests) -> None:
     ticket, mechanic = shop.ticket(), shop.mechanic()
 
