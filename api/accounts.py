@@ -9,6 +9,7 @@ import falcon
 import msgspec
 from msgspec import Meta
 
+from api.answers import answer
 from api.history import At, PastResource, difference_of, history_of
 from api.operation import EVERYONE, any_of, operation, write
 from api.resource import ByTime, Filters, Resource, sorted_by
@@ -142,6 +143,5 @@ class AccountReactivate(Resource):
 
 
 def _give(resp: falcon.Response, session: Session) -> None:
-    answer = LoginAnswer(session.access_token, "Bearer", session.expires_in, session.refresh_token)
-    resp.data, resp.content_type = msgspec.json.encode(answer), falcon.MEDIA_JSON
-    resp.set_header("Cache-Control", "no-store")
+    token = session.access_token
+    answer(resp, LoginAnswer(token, "Bearer", session.expires_in, session.refresh_token))

@@ -11,9 +11,10 @@ import msgspec
 from msgspec import Meta
 
 from api import cursors
+from api.answers import answer_page, tell_position
 from api.history import AUDITORS, PastResource
 from api.operation import operation
-from api.resource import ListParams, answer_page, parse_token, tell_position
+from api.resource import ListParams, parse_token
 from api.validation import FieldError, InvalidFields
 from commands.fields import Moment
 from domain.events import AnyEvent

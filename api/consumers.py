@@ -12,11 +12,12 @@ import falcon
 import msgspec
 from msgspec import Meta
 
+from api.answers import answer
 from api.events import LIMIT, FeedResource, Limit, Span
 from api.feed_reading import FROM_BEGINNING, READERS, CursorText, cursor_of, view_of
 from api.gate import NoSuchThing, Nothing
 from api.operation import operation
-from api.owned import answer, may_see, owner_of
+from api.owned import may_see, owner_of
 from api.validation import FieldError, InvalidFields
 from domain.account import Role
 from domain.kernel import Taken

@@ -14,6 +14,7 @@ from typing import Any
 import falcon
 import msgspec
 
+from api.answers import unchanged
 from api.gate import NoSuchThing
 from api.openapi import document
 from api.openapi_parts import problem_example
@@ -91,13 +92,10 @@ def _file(name: str) -> bytes:
 def _send(req: falcon.Request, resp: falcon.Response, data: bytes, media_type: str) -> None:
     """Browsers keep it, and ask each time whether it is still the same."""
     etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    resp.set_header("ETag", etag)
     resp.set_header("Cache-Control", "public, no-cache")
     resp.set_header("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    if etag in (req.get_header("If-None-Match") or ""):
-        resp.status = falcon.HTTP_304
-        return
-    resp.data, resp.content_type = data, media_type
+    if not unchanged(req, resp, etag):
+        resp.data, resp.content_type = data, media_type
 
 
 def _page(title: str, body: str) -> bytes:

@@ -79,7 +79,6 @@ def hold(req: falcon.Request, resp: falcon.Response, body: Held, media_type: str
     if (socket := req.env.get("gunicorn.socket")) is not None:
         socket.settimeout(SEND_SECONDS)
     resp.content_type = media_type
-    resp.set_header("Cache-Control", "no-store")
     # Proxies that gather an answer before they pass it on would hold the events back.
     resp.set_header("X-Accel-Buffering", "no")
 

@@ -110,7 +110,6 @@ class FeedResource(Resource):
             resp.data, resp.content_type = b"".join(each + b"\n" for each in encoded), MEDIA_LINES
         else:
             resp.data, resp.content_type = b"[%b]" % b",".join(encoded), MEDIA_BATCH
-        resp.set_header("Cache-Control", "no-store")
         if kept and page.settled and (span.view.hidden or not _personal(page)):
             cursor = self.runtime.feed_cursors.text(page.end)
             resp.set_header("Cache-Control", f"private, max-age={YEAR_SECONDS}, immutable")

@@ -12,11 +12,12 @@ from uuid import UUID
 import falcon
 import msgspec
 
+from api.answers import answer, unchanged
 from api.event_streams import Held, hold
 from api.feed_reading import READERS
 from api.gate import NoSuchThing, Nothing
 from api.operation import operation
-from api.owned import answer, may_see, owner_of
+from api.owned import may_see, owner_of
 from api.periods import Period, check
 from api.resource import Resource
 from domain.account import Role
@@ -163,13 +164,10 @@ class ExportFile(ExportResource):
             raise Refused(f"only a finished export has a file; this one is {export.status}")
         wanted, etag = export.wanted, f'"{export.sha256.hex()}"'
         name = f"{wanted.kind}-{wanted.first}-{wanted.last}.{wanted.format}"
-        resp.set_header("ETag", etag)
         resp.set_header("Accept-Ranges", "bytes")
         digest = f"sha-256=:{b64encode(export.sha256).decode()}:"
         resp.set_header("Repr-Digest", digest)
-        known = req.get_header("If-None-Match")
-        if known is not None and (known.strip() == "*" or etag in re.findall(r'"[^"]*"', known)):
-            resp.status = falcon.HTTP_304
+        if unchanged(req, resp, etag):
             return
         part = _part(req, etag, export.size)
         if part is None:

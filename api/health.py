@@ -11,6 +11,7 @@ from typing import Any
 import falcon
 import msgspec
 
+from api.answers import answer
 from api.operation import operation
 from api.resource import Resource
 from infrastructure import metrics
@@ -49,7 +50,7 @@ class Live(Resource):
     @operation(None, budget="", returns=Health)
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Say that the process answers."""
-        resp.data, resp.content_type = msgspec.json.encode(Health("ok", {})), falcon.MEDIA_JSON
+        answer(resp, Health("ok", {}))
 
 
 class Ready(Resource):
@@ -68,9 +69,7 @@ class Ready(Resource):
         if views is not None:
             checks["views"] = _of_views(views)
         ready = checks["database"] == "ok" and checks["views"] != MISSING
-        health = Health("ok" if ready else "unavailable", checks, views and _shown(views))
-        resp.data, resp.content_type = msgspec.json.encode(health), falcon.MEDIA_JSON
-        resp.set_header("Cache-Control", "no-store")
+        answer(resp, Health("ok" if ready else "unavailable", checks, views and _shown(views)))
         if not ready:
             resp.status = falcon.HTTP_503
             resp.set_header("Retry-After", "1")
@@ -101,7 +100,6 @@ class Numbers(Resource):
             raise InvalidAccess("the numbers are for the bearer of METRICS_TOKEN")
         resp.data = self.runtime.metrics.exposed(readings(self.runtime))
         resp.content_type = metrics.CONTENT_TYPE
-        resp.set_header("Cache-Control", "no-store")
 
 
 def _within(seconds: float, probes: dict[str, Callable[[], object]]) -> dict[str, Future[Any]]:

@@ -15,20 +15,10 @@ import msgspec
 from msgspec import Meta
 
 from api import cursors
+from api.answers import answer_digested, answer_page, tell_position
 from api.gate import Forbidden, NoSuchThing
 from api.operation import Allow, any_of, operation
-from api.resource import (
-    NOUNS,
-    ListParams,
-    Resource,
-    Shown,
-    answer_digested,
-    answer_page,
-    no_such,
-    parse_token,
-    show,
-    tell_position,
-)
+from api.resource import NOUNS, ListParams, Resource, Shown, no_such, parse_token, show
 from api.validation import FieldError, InvalidFields
 from commands.fields import Moment
 from domain.account import Role

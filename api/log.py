@@ -13,9 +13,10 @@ import falcon
 import msgspec
 from msgspec import Meta
 
+from api.answers import answer_digested, tell_position
 from api.gate import NoSuchThing
 from api.operation import any_of, operation
-from api.resource import Resource, answer_digested, parse_token, tell_position
+from api.resource import Resource, parse_token
 from api.validation import FieldError, InvalidFields
 from domain.account import Role
 from infrastructure.transparency.evidence import encoded

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 import falcon
-import msgspec
 
 from domain.account import Role
 
@@ -19,9 +17,3 @@ def owner_of(req: falcon.Request) -> UUID | None:
 
 def may_see(req: falcon.Request, account_id: UUID) -> bool:
     return owner_of(req) in (None, account_id)
-
-
-def answer(resp: falcon.Response, shown: Any) -> None:
-    """As JSON that nobody keeps: it is another the next moment."""
-    resp.data, resp.content_type = msgspec.json.encode(shown), falcon.MEDIA_JSON
-    resp.set_header("Cache-Control", "no-store")

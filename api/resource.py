@@ -6,14 +6,14 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 from uuid import UUID
 
 import falcon
 import msgspec
 from msgspec import Meta
 
-from api import cursors
+from api import answers, cursors
+from api.answers import answer, answer_digested, answer_tagged, tell_next, tell_position
 from api.gate import NoSuchThing
 from api.operation import Operation, Scope, WriteAnswer
 from api.validation import FieldError, InvalidFields
@@ -85,8 +85,7 @@ class Resource:
         if receipt.created:
             resp.status = falcon.HTTP_201
             resp.set_header("Location", f"{req.path}/{receipt.id}")
-        answer = WriteAnswer(receipt.id, receipt.version, token)
-        resp.data, resp.content_type = msgspec.json.encode(answer), falcon.MEDIA_JSON
+        answer(resp, WriteAnswer(receipt.id, receipt.version, token))
         if "return=representation" in (req.get_header("Prefer") or ""):
             self._represent(resp, command, receipt, operation)
 
@@ -171,7 +170,7 @@ class Resource:
             following = listed.next_key
             cursor = cursors.made(listing, following) if following is not None else None
             items = shown(listed.items) if shown else listed.items
-            body, link = _page(req, b"[%b]" % b",".join(items), cursor)
+            body, link = answers.page(req, b"[%b]" % b",".join(items), cursor)
             return Made(body, link, listed.position)
 
         name = _page_name(req, listing) if shown is None and listing.is_common else ""
@@ -184,10 +183,9 @@ class Resource:
         if token.versions or not plan.name:
             passage.settle()
         page = self.runtime.queries.page(plan, token, _wait_seconds(req), passage.look)
-        if page.link is not None:
-            resp.set_header("Link", f'<{page.link}>; rel="next"')
+        tell_next(resp, page.link)
         tell_position(resp, token.shown(page.position), page.position)
-        _answer(req, resp, page.body, f'"{page.tag}"')
+        answer_tagged(req, resp, page.body, f'"{page.tag}"')
 
 
 def parse_token(req: falcon.Request) -> Token:
@@ -256,47 +254,9 @@ def show(
         token = token.shown(served.position, id)
     tell_position(resp, token, served.position)
     if shown is None:
-        _answer(req, resp, served.body, served.etag)
+        answer_tagged(req, resp, served.body, served.etag)
     else:
         answer_digested(req, resp, shown([served.body])[0])
-
-
-def tell_position(resp: falcon.Response, token: Token, position: int) -> None:
-    resp.set_header("Consistency-Token", str(token))
-    resp.set_header("Feed-Position", str(position))
-
-
-def answer_page(
-    req: falcon.Request, resp: falcon.Response, items: bytes, cursor: str | None
-) -> None:
-    """A page, given as a JSON array, and the way to the next."""
-    body, link = _page(req, items, cursor)
-    if link is not None:
-        resp.set_header("Link", f'<{link}>; rel="next"')
-    answer_digested(req, resp, body)
-
-
-def _page(req: falcon.Request, items: bytes, cursor: str | None) -> tuple[bytes, str | None]:
-    """The body, and the address of the page that follows."""
-    link = None
-    if cursor is not None:
-        link = f"{req.path}?{urlencode({**req.params, 'cursor': cursor}, doseq=True)}"
-    return b'{"items":%b,"next":%b}' % (items, msgspec.json.encode(link)), link
-
-
-def _answer(req: falcon.Request, resp: falcon.Response, body: bytes, etag: str) -> None:
-    resp.set_header("ETag", etag)
-    resp.set_header("Cache-Control", "private, no-cache")
-    known = req.get_header("If-None-Match")
-    if known is not None and (known.strip() == "*" or etag in re.findall(r'"[^"]*"', known)):
-        resp.status = falcon.HTTP_304
-        return
-    resp.data, resp.content_type = body, falcon.MEDIA_JSON
-
-
-def answer_digested(req: falcon.Request, resp: falcon.Response, body: bytes) -> None:
-    """For what is made of several streams: the ETag is a digest of the body."""
-    _answer(req, resp, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 def _if_match(req: falcon.Request) -> int | None:
