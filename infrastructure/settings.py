@@ -144,7 +144,7 @@ class Settings:
         secret=True,
     )
     access_log_days: int = _setting(
-        "Days for which is kept who read the past.", values.number(1, 36_500), 730
+        "Days that records of who read the past are kept.", values.number(1, 36_500), 730
     )
     export_hours: int = _setting(
         "Hours that an export can be downloaded.", values.number(1, 24 * 365), 24
