@@ -46,3 +46,4 @@ def test_the_guide_leads_where_it_says(service: Service) -> None:
     assert re.search(r"\]1$", said, re.MULTILINE), "one line of inventory"
     assert '"name":"report"' in said
     assert '"lag_events":0' in said
+    assert re.search(r"\d+ \S+Z inventory\.item-added \S+$", said, re.MULTILINE), "it followed"
