@@ -127,8 +127,9 @@ class Database:
         engine = create_engine(self.url, **options)
         session = self._session(autocommit)
         event.listen(engine, "connect", lambda connection, _: _prepare(connection, session))
-        if not autocommit and self.is_mysql:
+        if self.is_mysql:
             event.listen(engine, "do_connect", connect)
+        if not autocommit and self.is_mysql:
             event.listen(engine, "begin", begin)
             event.listen(engine, "after_cursor_execute", self._remember)
         elif not autocommit:

@@ -73,9 +73,7 @@ class Schema:
                 cursor.executemany(insert, first)
 
     def _connect(self) -> pymysql.Connection[Cursor]:
-        connection = pymysql.connect(
-            host="127.0.0.1", port=self._server.port, user="root", autocommit=True
-        )
+        connection = self._server.connect()
         with connection.cursor() as cursor:
             cursor.execute(
                 "SET foreign_key_checks = 0, lock_wait_timeout = 10, innodb_lock_wait_timeout = 10"

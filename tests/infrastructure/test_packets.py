@@ -1,9 +1,12 @@
-"""The last writes of a transaction and its COMMIT, in one packet."""
+"""The last writes of a transaction and its COMMIT in one packet; connecting costs little."""
 
 from __future__ import annotations
 
+import ssl
+from typing import Any
+
 import pytest
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from infrastructure.bulk_cursor import BulkCursor
 from infrastructure.database import LOCK_WAIT_SECONDS, Database
@@ -86,3 +89,40 @@ def test_what_was_kept_is_dropped_with_the_transaction(database: Database) -> No
     write(database, "next")
 
     assert names(database) == ["next"]
+
+
+@pytest.fixture
+def certificates_read(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Which file, each time certificates are read; `None`: all that the machine trusts."""
+    read: list[str | None] = []
+    create: Any = ssl.create_default_context
+
+    def noting(*, cafile: str | None = None, **given: Any) -> ssl.SSLContext:
+        read.append(cafile)
+        context: ssl.SSLContext = create(cafile=cafile, **given)
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", noting)
+    return read
+
+
+def test_a_connection_that_checks_no_certificate_reads_none(
+    database: Database, certificates_read: list[str | None]
+) -> None:
+    write(database, "a")
+    assert names(database) == ["a"]
+
+    assert certificates_read == []
+
+
+def test_a_certificate_that_the_url_names_is_read_and_wanted(
+    database: Database, certificates_read: list[str | None]
+) -> None:
+    ca = ssl.get_default_verify_paths().cafile or ""
+    by_a_stranger = Database(database.url.update_query_dict({"ssl_ca": ca}))
+
+    with pytest.raises(OperationalError, match="SSL"):
+        names(by_a_stranger)
+
+    assert certificates_read == [ca]
+    by_a_stranger.close()
