@@ -32,7 +32,7 @@ from tests.builders import ticket_changed, ticket_opened
 
 CHUNK = 1000
 TICKET_EVENTS = 1000
-YEAR = Size(customers=60, vehicles=90, mechanics=8, parts=60, tickets=300)
+YEAR = Size(customers=240, vehicles=360, mechanics=8, parts=60, tickets=1200)
 GOALS = "Goals: growing the log under 10 % of what the views cost, evidence of 1,000 events under "
 GOALS += "1 s, 100,000 events verified per second."
 

@@ -27,7 +27,8 @@ from infrastructure.transparency.signing import Signers
 from infrastructure.transparency.tables import log_head, log_tiles
 from infrastructure.transparency.verifier import EMPTY_ROOT, Event, Key
 
-BATCH = 1000
+BATCH = 4000
+"""Finding the edge of the tree and signing cost as much as 500 events do."""
 HEAD = 1
 """The only row of `log_head`."""
 
@@ -105,7 +106,7 @@ class TransparencyLog:
                 if not connection.execute(_move, moved).rowcount:
                     return 0
                 if rows:
-                    connection.exec_driver_sql(_tiles_statement(self._database), rows)
+                    self._database.write_last(_tiles_statement(self._database), rows)
         except CommitLost:
             return 0
         except DBAPIError as error:
