@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from tests.faults.deployment import Deployment, Outcome, kill
+from tests.faults.deployment import Deployment, Outcome, kill, until
 from tests.servers import MariaDB, Valkey
 from tests.service import Process
 
@@ -77,7 +77,8 @@ def clients_cut_off(service: Deployment) -> None:
 
 def database_connections_cut(service: Deployment) -> None:
     for _ in range(CUTS):
-        assert service.api_wire.cut() + service.worker_wire.cut()
+        until(lambda: service.api_wire.cut() > 0, "the API does not connect again")
+        until(lambda: service.worker_wire.cut() > 0, "no worker connects again")
         time.sleep(0.2)
 
 
@@ -86,7 +87,8 @@ def answers_to_commits_cut(service: Deployment) -> None:
     for number in range(2 * CUTS):
         service.api_wire.cut_next_commit(forward=number % 2 == 0)
         service.worker_wire.cut_next_commit(forward=number % 2 == 1)
-        time.sleep(0.2)
+        until(lambda: service.api_wire.has_cut, "no write comes along")
+        until(lambda: service.worker_wire.has_cut, "no batch comes along")
 
 
 def a_worker_asked_to_stop(service: Deployment) -> None:

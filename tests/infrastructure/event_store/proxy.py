@@ -51,6 +51,11 @@ class Proxy:
 
         self._cut = cut
 
+    @property
+    def has_cut(self) -> bool:
+        """Whether the COMMIT that was to be cut came along."""
+        return self._cut is None
+
     def cut(self) -> int:
         """Close every connection, whatever is on its way; how many there were."""
         wires = list(self._wires)
@@ -64,7 +69,7 @@ class Proxy:
 
     def close(self) -> None:
         self.refuse()
-        assert self._cut is None, "the COMMIT to be cut never came along"
+        assert self.has_cut, "the COMMIT to be cut never came along"
 
     def _accept(self) -> None:
         with suppress(OSError):
