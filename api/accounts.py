@@ -21,6 +21,7 @@ from commands.accounts import (
     RegisterAccount,
 )
 from domain.account import Role
+from domain.text import folded
 from infrastructure.access_tokens import InvalidAccess
 from infrastructure.rate_limits import Passage
 from infrastructure.sessions import Session
@@ -104,7 +105,7 @@ class Accounts(Resource):
     @operation(READERS, params=AccountFilters, returns=list[AccountView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: AccountFilters) -> None:
         """List accounts."""
-        asked = {"email": query.email and query.email.casefold(), "role": query.role}
+        asked = {"email": query.email and folded(query.email), "role": query.role}
         listing = Listing(
             "accounts",
             **sorted_by(query.sort),

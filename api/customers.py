@@ -19,6 +19,7 @@ from commands.customers import (
     RestoreCustomer,
 )
 from domain.account import Role
+from domain.text import folded
 from projections.customers import CustomerView
 from projections.listing import Listing
 
@@ -38,13 +39,13 @@ class Customers(Resource):
     @operation(READERS, params=CustomerFilters, returns=list[CustomerView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: CustomerFilters) -> None:
         """List customers; a customer sees themselves only."""
-        where = owner(req) | ({"email": query.email.casefold()} if query.email else {})
+        where = owner(req) | ({"email": folded(query.email)} if query.email else {})
         listing = Listing(
             "customers",
             **sorted_by(query.sort),
             limit=query.limit,
             where=where,
-            prefix={"name": query.q.casefold()} if query.q else {},
+            prefix={"name": folded(query.q)} if query.q else {},
             updated_after=query.updated_after,
             archived=query.include == "archived",
         )

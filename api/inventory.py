@@ -20,6 +20,7 @@ from commands.inventory import (
     ReinstateItem,
 )
 from domain.account import Role
+from domain.text import folded
 from projections.inventory import ItemView, Movement, StockLevel
 from projections.listing import Listing
 
@@ -49,8 +50,8 @@ class Inventory(Resource):
             "inventory",
             **sorted_by(query.sort),
             limit=query.limit,
-            where={"part_number": query.part_number.casefold()} if query.part_number else {},
-            prefix={"name": query.q.casefold()} if query.q else {},
+            where={"part_number": folded(query.part_number)} if query.part_number else {},
+            prefix={"name": folded(query.q)} if query.q else {},
             updated_after=query.updated_after,
             archived=query.include == "archived",
         )

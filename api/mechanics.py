@@ -14,6 +14,7 @@ from api.operation import any_of, operation, own, write
 from api.resource import ByTimeOrName, Filters, Resource, sorted_by
 from commands.mechanics import ChangeMechanic, HireMechanic, RecordMechanicLeft, RehireMechanic
 from domain.account import Role
+from domain.text import folded
 from projections.leaderboard import Leaderboard
 from projections.listing import Listing
 from projections.mechanics import MechanicView
@@ -44,8 +45,8 @@ class Mechanics(Resource):
             "mechanics",
             **sorted_by(query.sort),
             limit=query.limit,
-            where={"email": query.email.casefold()} if query.email else {},
-            prefix={"name": query.q.casefold()} if query.q else {},
+            where={"email": folded(query.email)} if query.email else {},
+            prefix={"name": folded(query.q)} if query.q else {},
             updated_after=query.updated_after,
             archived=query.include == "archived",
         )

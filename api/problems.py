@@ -83,7 +83,8 @@ KINDS = {
             409,
             "The value is taken",
             "The value of the named field must be unique and belongs to another. Values that "
-            "differ in case only are the same. Archived owners keep theirs.",
+            "differ only in case, or in how Unicode encodes a letter, are the same. Archived "
+            "owners keep theirs.",
         ),
         Kind(
             "conflict",

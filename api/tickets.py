@@ -27,6 +27,7 @@ from commands.ticket_status import VoidTicket
 from commands.tickets import AssignMechanic, ChangeTicket, OpenTicket, RemoveMechanic
 from domain import vin
 from domain.account import Role
+from domain.text import folded
 from domain.ticket_events import Status
 from projections.customers import CustomerView
 from projections.listing import Listing
@@ -102,8 +103,8 @@ def listing(query: TicketFilters, req: falcon.Request, **where: Any) -> Listing:
     related = {
         "mechanic_id": query.mechanic_id,
         "vin": query.vin and vin.normalised(query.vin),
-        "plate": query.plate and query.plate.casefold(),
-        "email": query.email and query.email.casefold(),
+        "plate": query.plate and folded(query.plate),
+        "email": query.email and folded(query.email),
     }
     return Listing(
         "tickets",

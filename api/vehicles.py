@@ -21,6 +21,7 @@ from commands.vehicles import (
 )
 from domain import vin
 from domain.account import Role
+from domain.text import folded
 from projections.listing import Listing
 from projections.vehicles import VehicleView
 
@@ -41,7 +42,7 @@ class VehicleFilters(Filters, kw_only=True):
 def listing(query: VehicleFilters, **where: Any) -> Listing:
     asked = {
         "vin": query.vin and vin.normalised(query.vin),
-        "plate": query.plate and query.plate.casefold(),
+        "plate": query.plate and folded(query.plate),
         "owner_id": query.customer_id,
     }
     return Listing(
@@ -49,7 +50,7 @@ def listing(query: VehicleFilters, **where: Any) -> Listing:
         **sorted_by(query.sort),
         limit=query.limit,
         where=narrowed({name: value for name, value in asked.items() if value}, where),
-        prefix={"name": query.q.casefold()} if query.q else {},
+        prefix={"name": folded(query.q)} if query.q else {},
         updated_after=query.updated_after,
         archived=query.include == "archived",
     )

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from commands.kernel import Work
 from domain.claim import Claim, ClaimKind
+from domain.text import folded
 
 
 def claim(work: Work, kind: ClaimKind, owner_id: UUID, value: str) -> None:
@@ -22,8 +23,7 @@ def exchange(work: Work, kind: ClaimKind, owner_id: UUID, old: str | None, new: 
 
 
 def normalised(value: str) -> str:
-    """Values that differ in case only are one value."""
-    return value.strip().casefold()
+    return folded(value.strip())
 
 
 def _of(work: Work, kind: ClaimKind, value: str) -> Claim:

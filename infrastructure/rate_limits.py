@@ -11,6 +11,7 @@ from uuid import UUID
 
 from limits import RateLimitItem, RateLimitItemPerDay
 
+from commands.claims import normalised
 from infrastructure.rate_counters import Count, Counter, Hit
 from infrastructure.settings import Settings
 from projections.cache import Looked
@@ -74,7 +75,7 @@ class RateLimits:
         return type(limit)(limit.amount * self._wider, limit.multiples)
 
     def _hidden(self, email: str, address: str = "") -> str:
-        return self._digest(f"{email.strip().casefold()}\0{address}".encode()).hex()
+        return self._digest(f"{normalised(email)}\0{address}".encode()).hex()
 
 
 class Passage:

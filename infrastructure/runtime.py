@@ -20,6 +20,7 @@ from redis.exceptions import ConnectionError
 from redis.retry import Retry
 
 from commands import execution
+from commands.claims import normalised
 from commands.kernel import (
     NEW_ID,
     ODOMETER_UNIT,
@@ -205,7 +206,7 @@ def open_runtime(settings: Settings, *, clock: Callable[[], datetime] = utc_now)
     chores = Chores(store, credentials, generations, accesses, exports)
 
     def claim_id(kind: str, value: str) -> UUID:
-        return keyring.claim_id(kind, value.strip().casefold())
+        return keyring.claim_id(kind, normalised(value))
 
     sessions = Sessions(store, claim_id, credentials, AccessTokens(settings.jwt_keys, clock))
     events = EventExports(database, feed_pages, feed_cursors, index, sessions.standing)

@@ -19,6 +19,7 @@ from domain.account import (
     Role,
 )
 from domain.kernel import Recorded
+from domain.text import folded
 from projections.kernel import Fold, Row, Seen, changed, first
 
 
@@ -74,8 +75,8 @@ def rows(view: AccountView) -> Iterator[Row]:
             id=view.id,
             version=view.version,
             owner_id=view.id,
-            name=(view.email or "").casefold()[:200],
-            email=(view.email or "").casefold()[:254],
+            name=folded(view.email or "")[:200],
+            email=folded(view.email or "")[:254],
             role=view.role.value,
             archived=not view.active,
             created_at=view.created_at,

@@ -20,6 +20,7 @@ from domain.customer import (
     CustomerTicketOpened,
 )
 from domain.kernel import Recorded
+from domain.text import folded
 from projections.kernel import Fold, Row, Seen, changed, first
 
 
@@ -76,8 +77,8 @@ def rows(view: CustomerView) -> Iterator[Row]:
             id=view.id,
             version=view.version,
             owner_id=view.id,
-            name=(view.name or "").casefold()[:200],
-            email=(view.email or "").casefold()[:254],
+            name=folded(view.name or "")[:200],
+            email=folded(view.email or "")[:254],
             archived=view.archived or view.erased,
             created_at=view.created_at,
             updated_at=view.updated_at,

@@ -22,6 +22,7 @@ from domain.inventory import (
     StockReturned,
 )
 from domain.kernel import Recorded
+from domain.text import folded
 from projections.kernel import Fold, Row, Seen, changed, first, kept_state
 
 
@@ -124,8 +125,8 @@ def rows(view: ItemView) -> Iterator[Row]:
             id=view.id,
             version=view.version,
             owner_id=None,
-            name=view.name.casefold()[:200],
-            part_number=view.part_number.casefold(),
+            name=folded(view.name)[:200],
+            part_number=folded(view.part_number),
             archived=view.discontinued,
             created_at=view.created_at,
             updated_at=view.updated_at,
@@ -148,7 +149,7 @@ def rows(view: ItemView) -> Iterator[Row]:
                 id=view.id,
                 low=view.low,
                 spare=view.quantity_on_hand - view.reorder_point,
-                part_number=view.part_number.casefold(),
+                part_number=folded(view.part_number),
                 body=msgspec.json.encode(level),
             ),
         )

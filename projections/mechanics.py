@@ -14,6 +14,7 @@ from domain.mechanic import (
     MechanicLeft,
     MechanicRehired,
 )
+from domain.text import folded
 from projections.kernel import Fold, Row, Seen, changed, first
 
 
@@ -61,8 +62,8 @@ def rows(view: MechanicView) -> Iterator[Row]:
             id=view.id,
             version=view.version,
             owner_id=None,
-            name=(view.name or "").casefold()[:200],
-            email=(view.email or "").casefold()[:254],
+            name=folded(view.name or "")[:200],
+            email=folded(view.email or "")[:254],
             archived=view.has_left,
             created_at=view.created_at,
             updated_at=view.updated_at,

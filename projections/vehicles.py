@@ -11,6 +11,7 @@ import msgspec
 
 from domain import vin
 from domain.kernel import Recorded
+from domain.text import folded
 from domain.vehicle import (
     OdometerUnit,
     VehicleArchived,
@@ -105,8 +106,8 @@ def rows(view: VehicleView) -> Iterator[Row]:
             version=view.version,
             owner_id=view.customer_id,
             vin=view.vin,
-            plate=(view.plate or "").casefold(),
-            name=f"{view.make} {view.model}".casefold()[:200],
+            plate=folded(view.plate or ""),
+            name=folded(f"{view.make} {view.model}")[:200],
             archived=view.archived,
             created_at=view.created_at,
             updated_at=view.updated_at,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import quote
 
 import pytest
 
 from domain.account import Role
-from tests.api.answers import ids, items
-from tests.shop import Shop, done
+from tests.api.answers import ids, is_problem, items
+from tests.shop import PASSWORD, Shop, done
 
 
 @pytest.fixture
@@ -116,6 +117,24 @@ def test_filters_show_what_fits_and_nothing_else(
             found = ids(shop.get(query.format_map(busy)))
             assert len(found) == len(set(found))
             assert {nickname[str(id)] for id in found} == expected
+
+
+def test_a_letter_is_the_same_however_it_is_encoded(shop: Shop) -> None:
+    """An é typed on one machine is one character, on another two."""
+    typed, elsewhere = (normalize(form, "RENÉ@shop.example") for form in ("NFC", "NFD"))
+    customer, item = shop.customer(email=typed), shop.item(part_number=typed)
+    account = {"email": typed, "password": PASSWORD, "role": "auditor"}
+    auditor = done(shop.post("/v1/accounts", json=account))["id"]
+    shop.settle()
+
+    again = shop.post("/v1/accounts", json=account | {"email": elsewhere})
+
+    is_problem(again, 409, "taken", "/email")
+    assert ids(shop.get(f"/v1/customers?email={quote(elsewhere)}")) == [customer]
+    assert ids(shop.get(f"/v1/customers?email={quote(elsewhere.lower())}")) == [customer]
+    assert ids(shop.get(f"/v1/inventory?part_number={quote(elsewhere)}")) == [item]
+    assert ids(shop.get(f"/v1/accounts?email={quote(elsewhere)}")) == [auditor]
+    done(shop.nobody().post("/v1/auth/login", json={"email": elsewhere, "password": PASSWORD}))
 
 
 def test_accounts_are_found_by_role_and_e_mail(shop: Shop) -> None:
