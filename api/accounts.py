@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from uuid import UUID
 
 import falcon
 import msgspec
 from msgspec import Meta
 
 from api.answers import answer
-from api.history import At, PastResource, difference_of, history_of
+from api.history import PastResource, difference_of, history_of, read_of
 from api.operation import EVERYONE, any_of, operation, write
 from api.resource import ByTime, Filters, Resource, sorted_by
 from commands.accounts import (
@@ -120,13 +119,7 @@ class Accounts(Resource):
 
 
 class Account(PastResource):
-    @operation(READERS, params=At, returns=AccountView, late=True)
-    def on_get(
-        self, req: falcon.Request, resp: falcon.Response, account_id: UUID, query: At
-    ) -> None:
-        """Read an account, now or as it was."""
-        self.serve_at(req, resp, "account", account_id, query)
-
+    on_get = read_of("account", READERS, AccountView)
     on_patch = write(ChangeAccount, any_of(ADMIN))
     on_delete = write(DeactivateAccount, any_of(ADMIN))
 

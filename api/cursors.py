@@ -38,17 +38,13 @@ def unpacked(cursor: str, type: Any) -> Any:
 
 def made(listing: Listing, key: tuple[Any, UUID]) -> str:
     """The cursor of the page that follows the row with that sort value and tie."""
-    packed = msgspec.json.encode([listing.sort, listing.descending, *key])
-    return urlsafe_b64encode(packed).rstrip(b"=").decode()
+    return packed((listing.sort, listing.descending, *key))
 
 
 def read(listing: Listing, cursor: str) -> tuple[Any, UUID]:
     """The sort value and the tie. Raises `InvalidFields`; clients may send anything."""
+    sort, descending, value, tie = unpacked(cursor, tuple[str, bool, str | int, UUID])
     try:
-        packed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        sort, descending, value, tie = msgspec.json.decode(
-            packed, type=tuple[str, bool, str | int, UUID]
-        )
         if (sort, descending) != (listing.sort, listing.descending):
             raise ValueError("another order")
         value = msgspec.convert(value, _VALUES[sort])

@@ -158,6 +158,19 @@ class PastResource(Resource):
         return found
 
 
+def read_of(kind: str, allow: Allow, view: type[msgspec.Struct]) -> Callable[..., None]:
+    """A responder that reads a resource of that kind, now or as it was."""
+    id = f"{kind}_id"
+
+    def on_get(
+        self: PastResource, req: falcon.Request, resp: falcon.Response, query: At, **ids: UUID
+    ) -> None:
+        self.serve_at(req, resp, kind, ids[id], query)
+
+    on_get.__doc__ = f"""Read {_a(kind)}, now or as it was."""
+    return operation(allow, params=At, returns=view, late=True)(on_get)
+
+
 def history_of(kind: str) -> Callable[..., None]:
     """A responder that pages through the history of a resource of that kind."""
 

@@ -8,9 +8,9 @@ from uuid import UUID
 import falcon
 from msgspec import Meta
 
-from api.history import At, PastResource, difference_of, history_of
+from api.history import PastResource, difference_of, history_of, read_of
 from api.operation import any_of, operation, write
-from api.resource import ByTimeOrName, Filters, ListParams, Resource, parse_token, sorted_by
+from api.resource import ListParams, NamedFilters, Resource, parse_token
 from commands.inventory import (
     AddItem,
     AdjustStock,
@@ -28,12 +28,10 @@ ADMIN, MECHANIC, AUDITOR, REPORTER = Role.ADMIN, Role.MECHANIC, Role.AUDITOR, Ro
 READERS = any_of(ADMIN, MECHANIC, AUDITOR, REPORTER)
 
 
-class ItemFilters(Filters, kw_only=True):
+class ItemFilters(NamedFilters, kw_only=True):
     """`q` is the beginning of a name; `include=archived` shows discontinued items."""
 
-    q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     part_number: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
-    sort: ByTimeOrName = "-created_at"
 
 
 class LevelFilters(ListParams, kw_only=True):
@@ -46,28 +44,14 @@ class Inventory(Resource):
     @operation(READERS, params=ItemFilters, returns=list[ItemView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: ItemFilters) -> None:
         """List inventory items."""
-        listing = Listing(
-            "inventory",
-            **sorted_by(query.sort),
-            limit=query.limit,
-            where={"part_number": folded(query.part_number)} if query.part_number else {},
-            prefix={"name": folded(query.q)} if query.q else {},
-            updated_after=query.updated_after,
-            archived=query.include == "archived",
-        )
-        self.serve_list(req, resp, listing, query)
+        where = {"part_number": folded(query.part_number)} if query.part_number else {}
+        self.serve_list(req, resp, query.listing("inventory", where), query)
 
     on_post = write(AddItem, any_of(ADMIN))
 
 
 class Item(PastResource):
-    @operation(READERS, params=At, returns=ItemView, late=True)
-    def on_get(
-        self, req: falcon.Request, resp: falcon.Response, inventory_id: UUID, query: At
-    ) -> None:
-        """Read an inventory item, now or as it was."""
-        self.serve_at(req, resp, "inventory", inventory_id, query)
-
+    on_get = read_of("inventory", READERS, ItemView)
     on_patch = write(ChangeItem, any_of(ADMIN))
     on_delete = write(DiscontinueItem, any_of(ADMIN))
 

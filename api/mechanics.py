@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from uuid import UUID
 
 import falcon
 import msgspec
 from msgspec import Meta
 
-from api.history import At, PastResource, difference_of, history_of
+from api.history import PastResource, difference_of, history_of, read_of
 from api.operation import any_of, operation, own, write
-from api.resource import ByTimeOrName, Filters, Resource, sorted_by
+from api.resource import NamedFilters, Resource
 from commands.mechanics import ChangeMechanic, HireMechanic, RecordMechanicLeft, RehireMechanic
 from domain.account import Role
 from domain.text import folded
 from projections.leaderboard import Leaderboard
-from projections.listing import Listing
 from projections.mechanics import MechanicView
 
 ADMIN, MECHANIC, AUDITOR, REPORTER = Role.ADMIN, Role.MECHANIC, Role.AUDITOR, Role.REPORTER
 READERS = any_of(ADMIN, MECHANIC, AUDITOR, REPORTER)
 
 
-class MechanicFilters(Filters, kw_only=True):
+class MechanicFilters(NamedFilters, kw_only=True):
     """`q` is the beginning of a name; `include=archived` shows those who left."""
 
-    q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     email: Annotated[str, Meta(min_length=1, max_length=254)] | None = None
-    sort: ByTimeOrName = "-created_at"
 
 
 class RankedBy(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -41,28 +37,14 @@ class Mechanics(Resource):
     @operation(READERS, params=MechanicFilters, returns=list[MechanicView], late=True)
     def on_get(self, req: falcon.Request, resp: falcon.Response, query: MechanicFilters) -> None:
         """List the mechanics who work here."""
-        listing = Listing(
-            "mechanics",
-            **sorted_by(query.sort),
-            limit=query.limit,
-            where={"email": folded(query.email)} if query.email else {},
-            prefix={"name": folded(query.q)} if query.q else {},
-            updated_after=query.updated_after,
-            archived=query.include == "archived",
-        )
-        self.serve_list(req, resp, listing, query)
+        where = {"email": folded(query.email)} if query.email else {}
+        self.serve_list(req, resp, query.listing("mechanics", where), query)
 
     on_post = write(HireMechanic, any_of(ADMIN))
 
 
 class Mechanic(PastResource):
-    @operation(READERS, params=At, returns=MechanicView, late=True)
-    def on_get(
-        self, req: falcon.Request, resp: falcon.Response, mechanic_id: UUID, query: At
-    ) -> None:
-        """Read a mechanic, now or as it was."""
-        self.serve_at(req, resp, "mechanic", mechanic_id, query)
-
+    on_get = read_of("mechanic", READERS, MechanicView)
     on_patch = write(ChangeMechanic, any_of(ADMIN) | own(MECHANIC))
     on_delete = write(RecordMechanicLeft, any_of(ADMIN))
 

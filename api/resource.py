@@ -20,6 +20,7 @@ from api.validation import FieldError, InvalidFields
 from commands.fields import Moment
 from commands.kernel import Command, Context, Receipt
 from commands.store import Key
+from domain.text import folded
 from infrastructure.runtime import Runtime
 from infrastructure.sessions import Standing
 from projections.history import CannotBeShown
@@ -44,7 +45,6 @@ class ListParams(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 ByTime = Literal["created_at", "-created_at", "updated_at", "-updated_at"]
-ByTimeOrName = Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"]
 
 
 class Filters(ListParams, kw_only=True):
@@ -53,6 +53,26 @@ class Filters(ListParams, kw_only=True):
 
     updated_after: Moment | None = None
     include: Literal["archived"] | None = None
+
+
+class NamedFilters(Filters, kw_only=True):
+    """What lists of what has a name take. `q` is the beginning of one."""
+
+    q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    sort: Literal["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name"] = (
+        "-created_at"
+    )
+
+    def listing(self, table: str, where: dict[str, Any]) -> Listing:
+        return Listing(
+            table,
+            **sorted_by(self.sort),
+            limit=self.limit,
+            where=where,
+            prefix={"name": folded(self.q)} if self.q else {},
+            updated_after=self.updated_after,
+            archived=self.include == "archived",
+        )
 
 
 Shown = Callable[[Sequence[bytes]], Sequence[bytes]]

@@ -8,9 +8,9 @@ from uuid import UUID
 import falcon
 from msgspec import Meta
 
-from api.history import At, PastResource, difference_of, history_of
+from api.history import PastResource, difference_of, history_of, read_of
 from api.operation import any_of, operation, own, write
-from api.resource import ByTimeOrName, Filters, Resource, narrowed, owner, parse_token, sorted_by
+from api.resource import NamedFilters, Resource, narrowed, owner, parse_token
 from commands.vehicles import (
     ArchiveVehicle,
     ChangeVehicle,
@@ -29,14 +29,12 @@ ADMIN, MECHANIC, CUSTOMER, AUDITOR = Role.ADMIN, Role.MECHANIC, Role.CUSTOMER, R
 READERS = any_of(ADMIN, MECHANIC, AUDITOR) | own(CUSTOMER)
 
 
-class VehicleFilters(Filters, kw_only=True):
+class VehicleFilters(NamedFilters, kw_only=True):
     """`q` is the beginning of make and model."""
 
-    q: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     vin: Annotated[str, Meta(min_length=1, max_length=17)] | None = None
     plate: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     customer_id: UUID | None = None
-    sort: ByTimeOrName = "-created_at"
 
 
 def listing(query: VehicleFilters, **where: Any) -> Listing:
@@ -45,15 +43,8 @@ def listing(query: VehicleFilters, **where: Any) -> Listing:
         "plate": query.plate and folded(query.plate),
         "owner_id": query.customer_id,
     }
-    return Listing(
-        "vehicles",
-        **sorted_by(query.sort),
-        limit=query.limit,
-        where=narrowed({name: value for name, value in asked.items() if value}, where),
-        prefix={"name": folded(query.q)} if query.q else {},
-        updated_after=query.updated_after,
-        archived=query.include == "archived",
-    )
+    asked = {name: value for name, value in asked.items() if value}
+    return query.listing("vehicles", narrowed(asked, where))
 
 
 class Vehicles(Resource):
@@ -80,13 +71,7 @@ class CustomerVehicles(Resource):
 
 
 class Vehicle(PastResource):
-    @operation(READERS, params=At, returns=VehicleView, late=True)
-    def on_get(
-        self, req: falcon.Request, resp: falcon.Response, vehicle_id: UUID, query: At
-    ) -> None:
-        """Read a vehicle, now or as it was."""
-        self.serve_at(req, resp, "vehicle", vehicle_id, query)
-
+    on_get = read_of("vehicle", READERS, VehicleView)
     on_patch = write(ChangeVehicle, any_of(ADMIN, MECHANIC))
     on_delete = write(ArchiveVehicle, any_of(ADMIN))
 
