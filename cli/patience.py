@@ -11,6 +11,8 @@ from contextlib import suppress
 from threading import get_ident
 from typing import Any, ParamSpec, TypeVar
 
+from gunicorn.http import wsgi
+from gunicorn.http.wsgi import Response
 from gunicorn.workers.gthread import ThreadWorker
 
 from api.pressure import waited_seconds
@@ -42,12 +44,32 @@ class Threads(ThreadPoolExecutor):
         return not self._work_queue.empty()
 
 
+class Packet(list[bytes]):
+    """Keeps what is for a socket."""
+
+    sendall = list.append
+
+
+class Answer(Response):
+    """Sends the headers together with the first piece of the body: a packet less, and one time
+    less that the thread gives the interpreter away and that the client wakes up."""
+
+    def write(self, arg: bytes) -> None:
+        if self.headers_sent:
+            return super().write(arg)
+        sock, packet = self.sock, Packet()
+        self.sock = packet  # type: ignore[assignment]
+        super().write(arg)
+        self.sock = sock
+        sock.sendall(b"".join(packet))
+
+
 class PatientWorker(ThreadWorker):
     """Gthread, which waits for ever where a client sends a part of its request and goes silent,
-    or one byte at a time: a few of those hold all threads.
+    or sends one byte at a time, or takes no more of its answer: a few of those hold all threads.
 
-    From when a thread takes it a request has REQUEST_SECONDS to arrive and be answered; then its
-    connection is closed under the thread that reads it. Sending the answer is not limited.
+    From when a thread takes it a request has REQUEST_SECONDS to arrive, be answered and be taken;
+    then its connection is closed under the thread. A stream has time limits of its own.
     """
 
     def get_thread_pool(self) -> Threads:
@@ -59,13 +81,14 @@ class PatientWorker(ThreadWorker):
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
+        wsgi.Response = Answer  # type: ignore[misc]
         application = self.wsgi
 
         def timely(environ: Any, start_response: Any) -> Iterable[bytes]:
-            try:
-                return application(environ, start_response)
-            finally:
+            body = application(environ, start_response)
+            if not isinstance(body, list):  # a stream
                 self._waiting.pop(get_ident(), None)
+            return body
 
         self.wsgi = timely
 

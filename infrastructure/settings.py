@@ -110,7 +110,7 @@ class Settings:
     )
     web_threads: int = _setting("Threads in each of them.", values.number(1, 256), 8)
     request_seconds: int = _setting(
-        "Seconds a request has to arrive and be answered.", values.number(1, 3600), 60
+        "Seconds a request has to arrive, be answered and be taken.", values.number(1, 3600), 60
     )
     read_seconds: int = _setting(
         "Seconds MySQL or MariaDB may read; then 503 `too-slow`.", values.number(1, 3600), 10

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -118,6 +119,26 @@ def test_clients_that_stop_half_way_do_not_hold_the_threads(api: Api, where: str
         while connection.recv(65536):
             continue
         connection.close()
+
+
+def test_clients_that_take_no_answers_do_not_hold_the_threads(api: Api) -> None:
+    """More of them than there are threads; who asks on and on, and reads nothing, is cut off."""
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: shop\r\nA: " + b"x" * 8000 + b"\r\n\r\n"
+
+    def asks(connection: socket.socket) -> Exception | None:
+        with connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+            try:
+                connection.sendall(request * 2000)
+            except OSError as error:
+                return error
+        return None
+
+    with ThreadPoolExecutor() as clients:
+        ends = list(clients.map(asks, [_connect(api) for _ in range(4)]))
+
+    assert [isinstance(end, ConnectionError) for end in ends] == [True] * 4
+    assert httpx.get(f"{api.url}/livez", timeout=PATIENCE_SECONDS).status_code == 200
 
 
 def test_a_forged_forwarding_header_is_not_believed(api: Api) -> None:

@@ -19,6 +19,7 @@ from cli import patience
 from cli.patience import PatientWorker
 
 ASK = b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
+BODY = b"served"
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[PatientWorker]:
 
     def application(environ: Any, start: Any) -> Iterable[bytes]:
         served.append(waited_seconds.get())
-        start("200 OK", [("Content-Length", "0")])
-        return []
+        start("200 OK", [("Content-Length", str(len(BODY)))])
+        return [BODY]
 
     server: Any = SimpleNamespace(
         settings=SimpleNamespace(request_seconds=30), wsgi=lambda: application
@@ -46,8 +47,9 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[PatientWorker]:
 
 @pytest.fixture
 def client(worker: Any) -> Iterator[tuple[socket.socket, TConn]]:
-    """What a client holds of a connection, and what the worker does."""
-    ours, theirs = socket.socketpair()
+    """What a client holds of a connection, and what the worker does. What one sends at once, the
+    other receives at once."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(30)
     conn = TConn(worker.cfg, theirs, ("127.0.0.1", 1), ("127.0.0.1", 2))
     yield ours, conn
@@ -56,7 +58,9 @@ def client(worker: Any) -> Iterator[tuple[socket.socket, TConn]]:
 
 
 def _answered(client: socket.socket) -> bool:
-    return client.recv(4096).startswith(b"HTTP/1.1 200")
+    """With all of the answer in one packet."""
+    packet = client.recv(4096)
+    return packet.startswith(b"HTTP/1.1 200") and packet.endswith(b"\r\n\r\n" + BODY)
 
 
 def test_a_thread_answers_a_client_that_goes_on_asking(
