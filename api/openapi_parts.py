@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from api.openapi_examples import CURSOR, REF, TOKEN, Schema, uuid_of
-from api.problems import KINDS, MEDIA_PROBLEM, Kind, Problem
+from api.problems import KINDS, MEDIA_PROBLEM, Kind, made
 from api.resource import KEY_MAX, WAIT_MAX_SECONDS, WAIT_SECONDS
 from api.validation import FieldError
 
@@ -242,12 +242,5 @@ def problem_response(slugs: Sequence[str]) -> Schema:
 
 
 def problem_example(kind: Kind) -> Any:
-    problem = Problem(
-        type=f"/docs/problems/{kind.slug}",
-        title=kind.title,
-        status=kind.status,
-        detail=DETAILS.get(kind.slug, kind.meaning),
-        instance=REQUEST_ID,
-        **MORE.get(kind.slug, {}),
-    )
-    return msgspec.to_builtins(problem)
+    detail, more = DETAILS.get(kind.slug, kind.meaning), MORE.get(kind.slug, {})
+    return msgspec.to_builtins(made(kind.slug, detail, instance=REQUEST_ID, **more))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 import falcon
@@ -117,6 +118,12 @@ KINDS = {
         ),
         Kind("too-large", 413, "The body is too large", "A body has at most 1 MiB."),
         Kind(
+            "uri-too-long",
+            414,
+            "The address is too long",
+            "The first line of the request is longer than the service takes.",
+        ),
+        Kind(
             "unsupported-media-type",
             415,
             "Not a media type this operation takes",
@@ -210,9 +217,14 @@ KINDS = {
 
 OF_STATUS = {400: "unreadable", 401: "unauthorized", 403: "forbidden", 404: "not-found"}
 OF_STATUS |= {405: "method-not-allowed", 406: "not-acceptable", 413: "too-large"}
-OF_STATUS |= {415: "unsupported-media-type"}
+OF_STATUS |= {414: "uri-too-long", 415: "unsupported-media-type"}
 OF_STATUS |= {422: "invalid-fields", 429: "too-many-requests", 431: "headers-too-large"}
 OF_STATUS |= {500: "internal", 503: "unavailable"}
+
+
+def made(slug: str, detail: str, **more: Any) -> Problem:
+    kind = KINDS[slug]
+    return Problem(f"/docs/problems/{slug}", kind.title, kind.status, detail, **more)
 
 
 def answer(
@@ -227,20 +239,17 @@ def answer(
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Make the response this problem."""
-    kind = KINDS[slug]
-    problem = Problem(
-        type=f"/docs/problems/{slug}",
-        title=kind.title,
-        status=kind.status,
-        detail=detail,
+    problem = made(
+        slug,
+        detail,
         instance=getattr(req.context, "request_id", ""),
         errors=list(errors),
         current_version=current_version,
         blocking=dict(blocking or {}),
     )
-    resp.status = falcon.util.code_to_http_status(kind.status)
+    resp.status = falcon.util.code_to_http_status(problem.status)
     resp.data, resp.content_type = msgspec.json.encode(problem), MEDIA_PROBLEM
     for name, value in (headers or {}).items():
         resp.set_header(name, value)
-    if kind.status in (429, 503) and "Retry-After" not in (headers or {}):
+    if problem.status in (429, 503) and "Retry-After" not in (headers or {}):
         resp.set_header("Retry-After", "1")

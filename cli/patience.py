@@ -11,11 +11,15 @@ from contextlib import suppress
 from threading import get_ident
 from typing import Any, ParamSpec, TypeVar
 
+import msgspec
+from falcon.util import code_to_http_status
+from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.http.wsgi import Response
 from gunicorn.workers.gthread import ThreadWorker
 
 from api.pressure import waited_seconds
+from api.problems import KINDS, MEDIA_PROBLEM, OF_STATUS, made
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,6 +28,18 @@ T = TypeVar("T")
 LINGER_MILLISECONDS = 2
 """How long a thread that has nothing else to do waits for the next request of the client that it
 has just answered. Handing the connection back costs as much as reading and answering a request."""
+
+
+def refuse(sock: socket.socket, status_int: int, reason: str, mesg: str) -> None:
+    """Answer what is no proper request of HTTP: with a problem, like everything else."""
+    slug = OF_STATUS.get(status_int, "unreadable")
+    problem = made(slug, mesg or KINDS[slug].meaning)
+    body = msgspec.json.encode(problem)
+    head = (
+        f"HTTP/1.1 {code_to_http_status(problem.status)}\r\nConnection: close\r\n"
+        f"Content-Type: {MEDIA_PROBLEM}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    util.write_nonblock(sock, head.encode() + body)
 
 
 class Threads(ThreadPoolExecutor):
@@ -76,6 +92,7 @@ class PatientWorker(ThreadWorker):
         return Threads(self.cfg.threads)
 
     def init_process(self) -> None:
+        util.write_error = refuse  # Gunicorn's own is HTML, and there is no other way to say so.
         self._waiting: dict[int, tuple[float, Any]] = {}
         super().init_process()
 

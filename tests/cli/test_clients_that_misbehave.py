@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from api.gate import BODY_MAX_BYTES
+from api.problems import OF_STATUS
 from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, Api
 
 PATIENCE_SECONDS = 60
@@ -63,7 +64,14 @@ def test_what_is_no_request_of_ours_is_refused(
 ) -> None:
     request = f"{request_line}\r\nHost: shop\r\nConnection: close\r\n{headers}\r\n"
 
-    assert _status(_answer(api, request.encode())) == status
+    answer = _answer(api, request.encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+
+    assert _status(answer) == problem["status"] == status
+    assert b"application/problem+json" in head
+    assert problem["type"].removeprefix("/docs/problems/") == OF_STATUS[status]
+    assert problem["detail"]
 
 
 def test_a_large_body_is_refused_told_or_not(api: Api) -> None:
