@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -178,6 +179,7 @@ def bound(declared: Operation, method: str, path: str) -> Operation:
     return replace(declared, body=rest)
 
 
+@cache
 def _sent_by_clients(command: type[Command], known: tuple[str, ...]) -> type[msgspec.Struct] | None:
     outside = {name for name, what in outside_fields(command).items() if what != PASSWORD_HASH}
     fields = [
