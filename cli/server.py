@@ -35,15 +35,15 @@ class Log(Logger):
 class Server(BaseApplication):
     """Gunicorn, told what to do by our settings."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, address: str) -> None:
+        self.settings, self._address = settings, address
         self._runtime: Runtime | None = None
         super().__init__()
 
     def load_config(self) -> None:
         settings = self.settings
         options: dict[str, Any] = dict(
-            bind=f"{settings.host}:{settings.port}",
+            bind=self._address,
             workers=1 if settings.embedded else settings.web_concurrency,
             worker_class=PatientWorker,
             logger_class=f"{__name__}.{Log.__name__}",

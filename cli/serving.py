@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import sys
 
 import click
@@ -17,6 +18,7 @@ from infrastructure.grants import grants as wanted
 from infrastructure.preparing import prepare
 from infrastructure.queue import EXPORTS, VIEWS
 from infrastructure.runtime import Runtime
+from infrastructure.settings import Settings
 from workers import worker as background
 
 ADMIN_EMAIL = "admin@shop.example"
@@ -28,17 +30,18 @@ def serve() -> None:
     settings = console.settings(sys.stdout)
     if settings.embedded and settings.web_concurrency > 1:
         console.warn(settings, "WEB_CONCURRENCY is ignored: embedded mode is one process")
+    address = _free(settings)
     with console.runtime(settings) as runtime:
         if settings.embedded:
             _first_start(runtime)
         _must_be_fit(runtime)
-        url = f"http://{settings.host}:{settings.port}"
+        url = f"http://{address}"
         console.say(settings, f"{settings.shop_name} at {url}  (docs: {url}/docs)")
     # Gunicorn reads this one by itself, on import, and fails over what is not a number.
     os.environ.pop("WEB_CONCURRENCY", None)
     from cli.server import Server
 
-    Server(settings).run()
+    Server(settings, address).run()
 
 
 @click.command()
@@ -79,6 +82,20 @@ def grants() -> None:
     with console.runtime(settings) as runtime, runtime.database.reading() as connection:
         for each in wanted(connection, settings):
             click.echo(each)
+
+
+def _free(settings: Settings) -> str:
+    """Where to listen. Gunicorn would try for seconds, and say in its own words that it cannot."""
+    host, port = settings.host.strip("[]"), settings.port
+    is_ipv6 = ":" in host
+    address = f"[{host}]:{port}" if is_ipv6 else f"{host}:{port}"
+    family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        why = str(error.strerror).partition(" (")[0]
+        raise console.fail(f"{address}: {why}; HOST and PORT name another") from None
+    return address
 
 
 def _must_be_fit(runtime: Runtime) -> None:

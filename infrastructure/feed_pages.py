@@ -79,10 +79,6 @@ class FeedPages:
             raise FeedFork(f"there is no event {position}")
         return row.cursor
 
-    def last_position(self) -> int:
-        with self._database.reading() as connection:
-            return self._last(connection)
-
     def verify(self, *cursors: Cursor) -> None:
         """Raises `FeedFork` unless each is of this feed."""
         with self._database.reading() as connection:

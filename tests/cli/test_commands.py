@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def test_wrong_settings_are_named_line_by_line(ask: Ask, command: list[str]) -> 
         "DATABASE_URL",
     ]
     assert answer.stdout == ""
+
+
+def test_a_taken_port_is_said_before_anything_is_made(ask: Ask, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = {"PORT": str(taken.getsockname()[1]), "DATA_DIR": str(tmp_path / "data")}
+        answer = ask("serve", settings=place)
+
+    assert answer.exit_code == 1
+    assert "Address already in use; HOST and PORT name another" in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+    assert not (tmp_path / "data").exists()
 
 
 def test_an_admin_is_registered_and_logs_in(create_admin: Ask, runtime: Runtime) -> None:
