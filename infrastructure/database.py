@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import DBAPIError
 
 from infrastructure.bulk_cursor import ENCODERS, BulkCursor
-from infrastructure.packets import begin, connect, keep
+from infrastructure.packets import begin, connect, keep, renew
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_SECONDS = 10
@@ -129,6 +129,7 @@ class Database:
         event.listen(engine, "connect", lambda connection, _: _prepare(connection, session))
         if self.is_mysql:
             event.listen(engine, "do_connect", connect)
+            event.listen(engine, "checkout", renew)
         if not autocommit and self.is_mysql:
             event.listen(engine, "begin", begin)
             event.listen(engine, "after_cursor_execute", self._remember)

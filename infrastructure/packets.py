@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -10,6 +11,7 @@ from typing import Any
 import sqlalchemy
 from pymysql import MySQLError
 from pymysql.connections import Connection
+from sqlalchemy.exc import DisconnectionError
 
 _UNVERIFIED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _UNVERIFIED.check_hostname = False
@@ -25,6 +27,16 @@ class PackedConnection(Connection):
     """
 
     _kept: Sequence[bytes] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Of one at rest: nothing was asked, so what has come is the server's goodbye."""
+        sock: Any = self._sock  # type: ignore[attr-defined]
+        if sock is None:
+            return True
+        waiting = select.poll()
+        waiting.register(sock.fileno(), select.POLLIN)
+        return bool(waiting.poll(0))
 
     def forget(self) -> None:
         self._kept = ()
@@ -76,6 +88,13 @@ def connect(*given: Any) -> PackedConnection:
     """In the place of SQLAlchemy's own ("do_connect")."""
     _, _, arguments, named = given
     return PackedConnection(*arguments, **named)
+
+
+def renew(resting: PackedConnection, *_: object) -> None:
+    """Have the pool connect anew where the server has gone meanwhile ("checkout"): after its
+    restart nobody's request has to find that out."""
+    if resting.has_ended:
+        raise DisconnectionError
 
 
 def begin(on: sqlalchemy.Connection) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from sqlalchemy import Connection
 
 from infrastructure.database import Database
+from tests.cli.process import wait_until
 from tests.infrastructure.event_store.legs import on_mysql, on_sqlite
 
 
@@ -86,6 +88,37 @@ def test_a_pool_that_failed_is_as_good_as_new(database: Database) -> None:
 
     assert names(small) == ["b"]
     small.close()
+
+
+def numbers(database: Database) -> list[int]:
+    """Of the connections that are read and written with."""
+    both = []
+    for connected in (database.reading, database.transaction):
+        with connected() as connection:
+            both.append(connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar() or 0)
+    return both
+
+
+@on_mysql
+def test_a_connection_that_ended_while_nobody_used_it_is_noticed_by_nobody(
+    database: Database,
+) -> None:
+    before = numbers(database)
+    assert numbers(database) == before, "they are kept"
+    other = Database(database.url)
+    with other.reading() as connection:
+        for number in before:
+            connection.exec_driver_sql(f"KILL {number}")
+    other.close()
+
+    wait_until(lambda: not set(before) & set(alive(database)))
+    assert not set(numbers(database)) & set(before)
+
+
+def alive(database: Database) -> list[int]:
+    with closing(Database(database.url)) as other, other.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT id FROM information_schema.processlist")
+        return [int(row[0]) for row in rows]
 
 
 @on_mysql
