@@ -76,11 +76,6 @@ def runtime(found: Settings | None = None) -> Iterator[Runtime]:
         opened.close()
 
 
-def must_hold_the_keys(runtime: Runtime) -> None:
-    """Raises `WrongMasterKey` before a wrong one can do harm."""
-    runtime.keyring.digest(b"")
-
-
 def _refuse(wrong: WrongSetting) -> NoReturn:
     for line in wrong.lines:
         click.echo(line, err=True)

@@ -164,7 +164,10 @@ class KeyRing:
                 connection.execute(_destroy, dict(subject=subject))
 
     def keep(self, name: str, secret: bytes) -> None:
-        """Store a secret of the shop's own, wrapped; does nothing if there is one."""
+        """Store a secret of the shop's own, wrapped; does nothing if there is one. Raises
+        `WrongMasterKey` where this process could not read those that are there."""
+        if name != CLAIM_KEY:
+            self._claim_secret()
         with self._database.transaction() as connection:
             connection.execute(_add_secret, dict(name=name, **self._wrap(secret, name)))
 

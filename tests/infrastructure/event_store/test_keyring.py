@@ -228,6 +228,7 @@ def test_a_missing_master_key_is_named(keyring: KeyRing, database: Database) -> 
         lambda: stranger.key_of(SUBJECT),
         lambda: stranger.create(SUBJECT),
         lambda: stranger.claim_id("vin", "A"),
+        lambda: stranger.keep("a secret", b"of a stranger"),
         stranger.rotate,
     ):
         with pytest.raises(WrongMasterKey, match=f"{key_id(OLD)}.*MASTER_KEY"):
