@@ -25,7 +25,7 @@ from tests.shop import shop as shop
 
 TEST_MYSQLD = os.environ.get("TEST_MYSQLD")
 LEGS = ("sqlite", "mysql", "mysql9") if TEST_MYSQLD else ("sqlite", "mysql")
-WORKERS_MIN, WORKERS_MAX = 2, 8
+WORKERS_MAX = 8
 NOT_RUN = "THE MYSQL LEG DID NOT RUN: there is no MariaDB here. `make test-servers` installs it."
 
 
@@ -141,8 +141,10 @@ def _running(start: Callable[[], Any]) -> Iterator[Any]:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two at least, so that tests that disturb one another are noticed everywhere."""
-    return min(max(os.cpu_count() or 1, WORKERS_MIN), WORKERS_MAX)
+    """One more than processors, as tests wait for servers and processes a good deal; two at
+    least, so that tests that disturb one another are noticed everywhere."""
+    ours = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+    return min(len(ours(0)) + 1, WORKERS_MAX)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
