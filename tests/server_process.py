@@ -59,7 +59,7 @@ class Server:
     def _begin(self) -> Self:
         """Listen on a free port; another one if somebody was faster."""
         for attempt in range(PORT_ATTEMPTS_MAX):
-            self.port = _free_port()
+            self.port = free_port()
             try:
                 self.restart()
             except RuntimeError:
@@ -148,7 +148,8 @@ class Server:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Where nobody listens now, away from where clients' own ports come from."""
     while True:
         port = random.choice(PORTS)
         with closing(socket.socket()) as probe:

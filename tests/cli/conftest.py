@@ -15,6 +15,7 @@ from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
 from tests.cli.process import KEYS
 from tests.schema import Schema
+from tests.server_process import free_port
 from tests.shop import prepare_url
 
 Ask = Callable[..., Result]
@@ -29,7 +30,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
             monkeypatch.delenv(name)
 
     def ask(*arguments: str, settings: Mapping[str, str], typed: str | None = None) -> Result:
-        runner = CliRunner(env={"LOG_LEVEL": "ERROR", **settings})
+        runner = CliRunner(env={"LOG_LEVEL": "ERROR", "PORT": str(free_port()), **settings})
         return runner.invoke(main, arguments, input=typed, prog_name="mechanic-shop")
 
     return ask

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from tests import leaks
+from tests.server_process import free_port
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 60
@@ -35,6 +36,7 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     return (
         {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
         | _PLENTY
+        | {"PORT": str(free_port())}
         | dict(settings)
     )
 

@@ -16,7 +16,7 @@ from infrastructure.settings import Settings
 from tests.cli.process import PATIENCE_SECONDS, Process, distributed, run
 from tests.cli.test_embedded import answers
 from tests.personal import CHOSEN_PASSWORD
-from tests.server_process import _free_port
+from tests.server_process import free_port
 from tests.servers import MariaDB, Valkey
 from tests.shop import prepare_url
 
@@ -79,7 +79,7 @@ def test_an_unprepared_database_is_not_served(
 
 @contextmanager
 def serving(settings: dict[str, str], cwd: Path) -> Iterator[tuple[Process, httpx.Client]]:
-    port = _free_port()
+    port = free_port()
     given = {**settings, "PORT": str(port)}
     with (
         Process("serve", settings=given, cwd=cwd) as process,

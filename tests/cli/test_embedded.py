@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.process import PATIENCE_SECONDS, Process, wait_until
 from tests.personal import CHOSEN_PASSWORD
-from tests.server_process import _free_port
+from tests.server_process import free_port
 
 EMPTY = {"DEMO": "0"}
 
@@ -34,7 +34,7 @@ class Served:
 @contextmanager
 def serving(directory: Path, settings: Mapping[str, str] = EMPTY) -> Iterator[Served]:
     """Until it answers."""
-    port = _free_port()
+    port = free_port()
     given = {"DATA_DIR": str(directory / "data"), "PORT": str(port), **EMPTY, **settings}
     with Process("serve", settings=given, cwd=directory) as process:
         served = Served(process, f"http://127.0.0.1:{port}")
@@ -109,7 +109,7 @@ def test_what_is_written_becomes_visible_in_lists(tmp_path: Path) -> None:
 
 def test_an_admin_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     login = {"ADMIN_EMAIL": "boss@shop", "ADMIN_PASSWORD": CHOSEN_PASSWORD}
-    given = {"DATA_DIR": str(tmp_path / "data"), "PORT": str(_free_port()), **EMPTY, **login}
+    given = {"DATA_DIR": str(tmp_path / "data"), "PORT": str(free_port()), **EMPTY, **login}
     with Process("serve", settings=given, cwd=tmp_path) as process:
         code = process.wait()
 

@@ -16,7 +16,7 @@ from tests.cli.conftest import Ask
 from tests.cli.process import Process
 from tests.projections.random_history import written
 from tests.projections.views import contents, record, rewind, settle
-from tests.server_process import _free_port
+from tests.server_process import free_port
 
 Settings = dict[str, str]
 
@@ -83,7 +83,7 @@ def test_a_rebuild_beside_a_shop_that_is_open(
     ask: Ask, embedded: Settings, runtime: Runtime, tmp_path: Path
 ) -> None:
     written(runtime, seed=1, events=300)
-    settings = embedded | {"PORT": str(_free_port()), "DEMO": "0"}
+    settings = embedded | {"PORT": str(free_port()), "DEMO": "0"}
     with Process("serve", settings=settings, cwd=tmp_path) as shop:
         shop.until(lambda: runtime.queries.position() == runtime.feed.position())
 

@@ -6,16 +6,20 @@ import json
 import time
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import httpx
 
 from api.pressure import waited_seconds
 from cli.patience import Threads
+from tests.cli.process import wait_until
 from tests.servers import MariaDB
 from tests.service import Api
 from tests.shop import prepare_url
 
-ASKED = 60
+PROCESSES = 3
+ACCESS = ("access", "/livez")
+LIVES = '{method="GET",route="/livez",status="200"} '
 
 
 def test_a_request_knows_how_long_it_waited_for_its_thread() -> None:
@@ -40,11 +44,19 @@ def test_all_processes_of_a_server_answer_with_the_same_numbers_and_log_json(
 ) -> None:
     url = mariadb.create_database("numbers")
     prepare_url(url)
-    api = Api.start(tmp_path, DATABASE_URL=url, REDIS_URL=redis_url, WEB_CONCURRENCY="3")
+    api = Api.start(tmp_path, DATABASE_URL=url, REDIS_URL=redis_url, WEB_CONCURRENCY=str(PROCESSES))
+
+    def accesses() -> list[dict[str, Any]]:
+        whole = api.log.read_text().rpartition("\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines()]
+        return [each for each in lines if (each["logger"], each.get("route")) == ACCESS]
+
+    def every_process_answered() -> bool:
+        httpx.get(f"{api.url}/livez")  # A connection each, so that all processes get some.
+        return len({line["pid"] for line in accesses()}) == PROCESSES
+
     try:
-        lives = '{method="GET",route="/livez",status="200"} '
-        for _ in range(ASKED):
-            httpx.get(f"{api.url}/livez")  # A connection each, so that all processes get some.
+        wait_until(every_process_answered)
         texts = [httpx.get(f"{api.url}/metrics").text for _ in range(5)]
     finally:
         api.stop()
@@ -53,10 +65,7 @@ def test_all_processes_of_a_server_answer_with_the_same_numbers_and_log_json(
         float(line.rsplit(" ", 1)[1])
         for text in texts
         for line in text.splitlines()
-        if line.startswith(f"shop_http_request_duration_seconds_count{lives}")
+        if line.startswith(f"shop_http_request_duration_seconds_count{LIVES}")
     }
-    lines = [json.loads(line) for line in api.log.read_text().splitlines()]
-    accesses = [line for line in lines if line["logger"] == "access" and line["route"] == "/livez"]
-    assert len({line["pid"] for line in accesses}) == 3
-    assert counted == {float(len(accesses))}
-    assert all(line["status"] == 200 for line in accesses)
+    assert counted == {float(len(accesses()))}
+    assert all(line["status"] == 200 for line in accesses())

@@ -12,7 +12,7 @@ import httpx
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
 from tests.cli.process import KEYS, PATIENCE_SECONDS, ROOT, Process, run
-from tests.server_process import _free_port
+from tests.server_process import free_port
 
 EMAIL, PASSWORD = "admin@shop.example", "a long enough password"
 LOGIN = {"ADMIN_EMAIL": EMAIL, "ADMIN_PASSWORD": PASSWORD}
@@ -24,7 +24,7 @@ class Service:
 
     def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
         self.directory = directory
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         (directory / "data").mkdir()
         data = {"DATA_DIR": str(directory / "data"), "PORT": str(self.port)}
