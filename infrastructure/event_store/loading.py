@@ -8,6 +8,7 @@ what is loaded is what the log says now.
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -69,7 +70,7 @@ class Loader:
         self._database, self._mapper, self._keyring = database, mapper, keyring
         self._events = EventRecorder(database)
         self._mark = "%s" if database.is_mysql else "?"
-        self._remembered: dict[tuple[str, UUID], Memory] = {}
+        self._remembered = OrderedDict[tuple[str, UUID], Memory]()
 
     def load(self, wanted: Sequence[Wanted]) -> list[Loaded]:
         """The aggregates as they stand; blank where there is none of that kind.
@@ -167,11 +168,11 @@ class Loader:
         return None
 
     def _remember(self, name: tuple[str, UUID], memory: Memory) -> None:
-        # Whoever was remembered longest ago makes room. Threads may do so at once.
+        # Each step is one of its own: threads do so at once.
         self._remembered.pop(name, None)
-        for oldest in list(self._remembered)[: len(self._remembered) + 1 - REMEMBERED_MAX]:
-            self._remembered.pop(oldest, None)
         self._remembered[name] = memory
+        if len(self._remembered) > REMEMBERED_MAX:
+            self._remembered.popitem(last=False)
 
 
 _EVENT, _SNAPSHOT, _KEY = range(3)

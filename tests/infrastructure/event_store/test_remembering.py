@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from sqlalchemy import delete, update
 
@@ -129,14 +131,15 @@ def test_several_are_loaded_with_one_statement(hot: EventStore) -> None:
     assert len(statements) == 1
 
 
-def test_only_so_many_are_remembered(hot: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "REMEMBERED_MAX", 2)
-    for id in (A, B):
-        add_item(hot, id)
-        receive(hot, 1, id, times=REPLAYED_MIN)
-        on_hand(hot, id)
+def test_only_so_many_are_remembered(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "REMEMBERED_MAX", 4)
+    ids = [UUID(int=n) for n in range(6)]
+    for id in ids:
+        add_item(store, id)
+        receive(store, 1, id, times=REPLAYED_MIN)
+        on_hand(store, id)
 
-    assert list(remembered(hot)) == [str(A), str(B)]
+    assert list(remembered(store)) == [str(id) for id in ids[2:]]
 
 
 def test_an_event_altered_since_is_seen(database: Database, hot: EventStore) -> None:
