@@ -36,15 +36,10 @@ class Write(NamedTuple):
     rowcount: int
 
 
-class Count(Protocol):
-    def labels(self, *names: str) -> Any: ...
-
-
 class Use(Protocol):
     """Who wants to know what is in use."""
 
-    @property
-    def connections(self) -> Count: ...
+    def count_connections(self, pool: str, engine: Engine) -> None: ...
 
     def snapshot(self) -> AbstractContextManager[None]: ...
 
@@ -89,10 +84,8 @@ class Database:
         self._writes = self._engine(pool_size, autocommit=False)
         self._use = use
         if use is not None:
-            for pool, engine in (("reads", self._reads), ("writes", self._writes)):
-                gauge = use.connections.labels(pool)
-                event.listen(engine, "checkout", lambda *_, gauge=gauge: gauge.inc())
-                event.listen(engine, "checkin", lambda *_, gauge=gauge: gauge.dec())
+            use.count_connections("reads", self._reads)
+            use.count_connections("writes", self._writes)
 
     def _engine(self, pool_size: int, *, autocommit: bool) -> Engine:
         options: dict[str, Any] = dict(

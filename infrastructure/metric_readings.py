@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from prometheus_client.core import GaugeMetricFamily, Metric
-from redis import Redis
+from redis import Redis, RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from infrastructure.queue import EXPORTS, VIEWS
@@ -30,7 +30,7 @@ def readings(runtime: Runtime) -> list[Metric]:
     for server, read in asked.items():
         try:
             found += read()
-        except (SQLAlchemyError, OSError, NoViews) as error:
+        except (SQLAlchemyError, RedisError, NoViews) as error:
             log.warning("%s: %s", server, type(error).__name__)
             up.add_metric([server], 0)
         else:
@@ -51,7 +51,7 @@ def _views(runtime: Runtime) -> Iterator[Metric]:
     followers = GaugeMetricFamily(
         "shop_follower_lag_events", "Events that are not in it yet.", labels=["follower"]
     )
-    indexed, logged = runtime.audit_index.position(), runtime.transparency_log.head().size
+    indexed, logged = runtime.audit_index.position(), runtime.transparency_log.size()
     followers.add_metric(["audit index"], max(0, status.feed_position - indexed))
     followers.add_metric(["transparency log"], max(0, status.feed_position - logged))
     yield followers

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from functools import cache
 from math import inf
 from threading import Lock
+from typing import Any
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from sqlalchemy import Engine, event
 
 from commands.execution import Conflict
 from commands.kernel import Command
@@ -65,7 +67,7 @@ class Metrics:
             registry=self._own,
         )
         self.cache_looks = cache(looks.labels)
-        self.connections = Gauge(
+        self._connections = Gauge(
             "shop_database_connections_in_use",
             "Connections that requests hold, by pool.",
             ["pool"],
@@ -92,6 +94,21 @@ class Metrics:
             self._commands.labels(name, _outcome(error)).inc()
             raise
         self._commands.labels(name, "done").inc()
+
+    def count_connections(self, pool: str, engine: Engine) -> None:
+        in_use = self._connections.labels(pool)
+
+        def taken(_: object, record: Any, __: object) -> None:
+            record.record_info[in_use] = True
+            in_use.inc()
+
+        def given_back(_: object, record: Any) -> None:
+            # One that could not be made is given back without having been taken.
+            if record.record_info.pop(in_use, False):
+                in_use.dec()
+
+        event.listen(engine, "checkout", taken)
+        event.listen(engine, "checkin", given_back)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

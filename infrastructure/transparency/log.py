@@ -58,6 +58,11 @@ class TransparencyLog:
             found = find_head(connection)
         return found or self._create()
 
+    def size(self) -> int:
+        """How many events it holds, whatever else its head says; 0 before its first use."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(log_head.c.size)) or 0
+
     def extend(self, limit: int = BATCH) -> int:
         """Put up to `limit` events of the feed into the log; how many those were.
 
