@@ -78,13 +78,13 @@ class Tailer:
     def watching(self) -> Iterator[None]:
         """While anybody is inside, the end of the feed is followed."""
         with self._changed:
-            self._watchers += 1
-            if self._watchers == 1:
+            if self._watchers == 0:
                 self._kept.clear()
                 self._end = None
                 self._follower = object()
                 given = (self._follower,)
                 Thread(target=self._follow, args=given, name="tail", daemon=True).start()
+            self._watchers += 1
         try:
             yield
         finally:
