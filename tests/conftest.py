@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,16 @@ def pytest_xdist_auto_num_workers() -> int:
     least, so that tests that disturb one another are noticed everywhere."""
     ours = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
     return min(len(ours(0)) + 1, WORKERS_MAX)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded stays: to look for garbage among it would be a tenth of the run."""
+    gc.disable()
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
