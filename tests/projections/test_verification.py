@@ -49,19 +49,32 @@ def filled(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> Runtime:
     return runtime
 
 
-@pytest.mark.parametrize("page", [1, 7, 500])
-def test_views_that_are_right_pass(filled: Runtime, page: int) -> None:
-    assert faults(filled, page) == []
+def test_views_that_are_right_pass(filled: Runtime) -> None:
+    for page in (1, 7, 500):
+        assert faults(filled, page) == []
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_a_row_that_is_altered_missing_or_too_much_is_named(filled: Runtime, name: str) -> None:
+def test_a_row_that_is_altered_missing_or_too_much_is_named(
+    filled: Runtime, subtests: pytest.Subtests
+) -> None:
+    for name in TABLES:
+        table = tables(1)[name]
+        with filled.database.reading() as connection:
+            rows = [dict(row) for row in connection.execute(select(table)).mappings()]
+        with subtests.test(name):
+            _struck_is_named(filled, name, rows)
+        with filled.database.transaction() as connection:
+            connection.execute(delete(table))
+            connection.execute(insert(table), rows)
+    assert faults(filled) == []
+
+
+def _struck_is_named(filled: Runtime, name: str, rows: list[dict[str, Any]]) -> None:
     table = tables(1)[name]
     keys = [column.name for column in table.primary_key]
+    altered, missing, copied = rows[len(rows) // 3], rows[len(rows) // 2], rows[-1]
+    assert altered != missing
     with filled.database.transaction() as connection:
-        rows = [dict(row) for row in connection.execute(select(table)).mappings()]
-        altered, missing, copied = rows[len(rows) // 3], rows[len(rows) // 2], rows[-1]
-        assert altered != missing
         column = next(c for c in reversed(table.columns) if not c.primary_key)
         wrong = {column.name: _other(altered[column.name])}
         connection.execute(update(table).where(_is(table, keys, altered)).values(**wrong))
