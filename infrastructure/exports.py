@@ -14,12 +14,10 @@ from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import and_, delete, func, insert, or_, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from commands.store import Key, KeyReused
 from infrastructure.database import Database
-from infrastructure.event_store.faults import is_duplicate
 from infrastructure.event_store.transaction import queue_at
 from infrastructure.export_tables import chunks, exports
 from infrastructure.ids import uuid7
@@ -123,37 +121,22 @@ class Exports:
         """The id of a new export, or of that which the same key asked for before. `personal`: it
         tells about persons, and goes when one of them is erased. Raises `TooManyExports` and
         `KeyReused`."""
-        if key is not None and (known := self._of_key(key)) is not None:
-            return known
         id, now = uuid7(), self._clock()
         row = dict(id=id, account_id=account_id, role=role, wanted=msgspec.json.encode(wanted))
         row |= dict(status=QUEUED, failures=0, rows_done=0, requested_at=now, seen_at=now)
         row |= dict(expires_at=now + self._lifetime, personal=personal)
         if key is not None:
             row |= dict(idempotency_key=key.scope, fingerprint=key.fingerprint)
-        try:
-            with self._database.transaction() as connection:
-                # Of several at once each must count those before it.
-                queue_at(connection, [account_id])
-                own = select(func.count()).where(exports.c.account_id == account_id)
-                if (connection.scalar(own) or 0) >= EXPORTS_MAX:
-                    raise TooManyExports
-                connection.execute(insert(exports), row)
-        except DBAPIError as error:
-            if key is None or not is_duplicate(error) or (known := self._of_key(key)) is None:
-                raise
-            return known
+        with self._database.transaction() as connection:
+            # Of several at once each must see those before it: keys are their account's own.
+            queue_at(connection, [account_id])
+            if key is not None and (known := _asked_with(connection, key)) is not None:
+                return known
+            own = select(func.count()).where(exports.c.account_id == account_id)
+            if (connection.scalar(own) or 0) >= EXPORTS_MAX:
+                raise TooManyExports
+            connection.execute(insert(exports), row)
         return id
-
-    def _of_key(self, key: Key) -> UUID | None:
-        query = select(exports.c.id, exports.c.fingerprint).where(
-            exports.c.idempotency_key == key.scope
-        )
-        with self._database.reading() as connection:
-            row = connection.execute(query).one_or_none()
-        if row is not None and bytes(row.fingerprint) != key.fingerprint:
-            raise KeyReused
-        return row.id if row is not None else None
 
     def find(self, id: UUID) -> Export | None:
         """Unless it has expired."""
@@ -279,6 +262,14 @@ class Exports:
                 for row in orphans:
                     these = and_(chunks.c.attempt == row.attempt, chunks.c.number == row.number)
                     connection.execute(delete(chunks).where(these))
+
+
+def _asked_with(connection: Connection, key: Key) -> UUID | None:
+    query = select(exports.c.id, exports.c.fingerprint)
+    row = connection.execute(query.where(exports.c.idempotency_key == key.scope)).one_or_none()
+    if row is not None and row.fingerprint != key.fingerprint:
+        raise KeyReused
+    return row.id if row is not None else None
 
 
 # A release before there were marks, which may be at work still, knows attempts alone.

@@ -6,13 +6,17 @@ import csv
 import hashlib
 import json
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Engine, select, update
+from sqlalchemy import event as sqlalchemy_event
 
 from domain.account import Role
 from infrastructure import exporting, exports
@@ -362,6 +366,28 @@ def test_the_same_key_asks_for_one_export(full: Shop) -> None:
         "key-reused",
     )
     assert asked(full, key="twice") != url
+
+
+def test_the_same_key_at_once_asks_for_one_export_though_it_is_the_last_there_may_be(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has looked for the key before another adds, unless something makes it wait."""
+    monkeypatch.setattr(exports, "EXPORTS_MAX", 1)
+    looked = Barrier(2)
+
+    def hold(_: Any, __: Any, statement: str, *___: object) -> None:
+        if "FROM exports" in statement and "idempotency_key =" in statement:
+            with suppress(BrokenBarrierError):
+                looked.wait(0.5)
+
+    sqlalchemy_event.listen(Engine, "after_cursor_execute", hold)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            urls = list(pool.map(lambda _: asked(shop, key="once"), range(2)))
+    finally:
+        sqlalchemy_event.remove(Engine, "after_cursor_execute", hold)
+
+    assert len(set(urls)) == 1
 
 
 def test_an_account_has_so_many_exports(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
