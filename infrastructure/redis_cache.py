@@ -141,13 +141,15 @@ def _value(entry: Entry) -> bytes:
 
 
 def _entry(stored: bytes | None) -> Entry | None:
-    if stored is None:
-        return None
+    """Nothing also for what another release left there."""
     try:
-        return _decode_entry(stored[stored.index(b" ") + 1 :])
+        return _decode_entry(stored[stored.index(b" ") + 1 :]) if stored is not None else None
     except ValueError:
         return None
 
 
 def _mark(stored: bytes | None) -> Mark | None:
-    return _decode_mark(stored) if stored is not None else None
+    try:
+        return _decode_mark(stored) if stored is not None else None
+    except ValueError:
+        return None

@@ -184,6 +184,14 @@ def test_what_another_release_left_is_no_entry(redis_url: str) -> None:
     assert cache.look(1, "a")[0] is None
 
 
+def test_a_mark_of_another_release_is_none(redis_url: str) -> None:
+    cache: RedisCache = connected(redis_url)
+    cache.fill(1, "a", entry(3), ())
+    cache._link.redis.set(cache._mark_key(1), b'{"position": 9}')
+
+    assert cache.look(1, "a") == (entry(3), None)
+
+
 def test_two_shops_with_one_redis_show_nothing_of_each_other(
     tmp_path: Path, own_valkey: Valkey
 ) -> None:
