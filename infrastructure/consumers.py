@@ -19,7 +19,6 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     bindparam,
@@ -33,7 +32,7 @@ from sqlalchemy.exc import DBAPIError
 
 from infrastructure.database import Database
 from infrastructure.event_store.faults import is_duplicate, is_lost_race
-from infrastructure.event_store.tables import events, feed, sequenced_events
+from infrastructure.event_store.tables import events, feed, metadata, sequenced_events
 from infrastructure.event_store.transaction import queue_at
 from infrastructure.feed_cursors import DIGEST_BYTES, Cursor
 from projections.sql import TABLE_OPTIONS, Bytes, Id, Instant
@@ -44,7 +43,6 @@ CONSUMERS_MAX = 100
 REWINDS_SHOWN = 20
 ATTEMPTS_MAX = 3
 
-metadata = MetaData()
 consumers = Table(
     "consumers",
     metadata,
@@ -208,8 +206,9 @@ class Consumers:
     def delete(self, name: str) -> bool:
         """Whether it existed."""
         with self._database.transaction() as connection:
-            connection.execute(delete(rewinds).where(rewinds.c.name == name))
+            # First what a commit under way holds: it may be about to go back.
             done = connection.execute(delete(consumers).where(consumers.c.name == name))
+            connection.execute(delete(rewinds).where(rewinds.c.name == name))
         return done.rowcount > 0
 
     def rewinds(self, name: str) -> Sequence[Rewind]:
@@ -270,7 +269,6 @@ _head = select(func.max(feed.c.position))
 _recorded = (
     select(feed.c.position, events.c.recorded_at)
     .prefix_with("STRAIGHT_JOIN", dialect="mysql")
-    .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
     .select_from(sequenced_events)
     .where(feed.c.position.in_(bindparam("positions", expanding=True)))
 )

@@ -16,7 +16,6 @@ from sqlalchemy import (
     BINARY,
     Column,
     Connection,
-    MetaData,
     Select,
     String,
     Table,
@@ -28,13 +27,12 @@ from sqlalchemy import (
 )
 
 from infrastructure.database import Database
+from infrastructure.event_store.tables import metadata
 from infrastructure.ids import uuid7
 from projections.sql import TABLE_OPTIONS, Id, Instant
 
 REFRESH_LIFETIME = timedelta(days=30)
 NOBODY = UUID(int=0)
-
-metadata = MetaData()
 
 credentials = Table(
     "credentials",

@@ -20,6 +20,7 @@ TOPIC_LENGTH_MAX = 255
 DIGEST_BYTES = 32
 
 metadata = MetaData()
+"""Of every table but those of views."""
 
 events = Table(
     "events",

@@ -37,12 +37,13 @@ def test_commits_that_do_not_wait_for_the_disk_are_warned_of(database: Database)
 
 
 @on_mysql
-def test_a_table_that_compares_text_otherwise_is_unfit(database: Database) -> None:
-    convert = "ALTER TABLE running_numbers CONVERT TO CHARACTER SET utf8mb4 COLLATE "
+@pytest.mark.parametrize("table", ["running_numbers", "consumers", "credentials"])
+def test_a_table_that_compares_text_otherwise_is_unfit(database: Database, table: str) -> None:
+    convert = f"ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4 COLLATE "
     with database.reading() as connection:
         connection.exec_driver_sql(convert + "utf8mb4_general_ci")
         try:
-            with pytest.raises(Unfit, match="running_numbers"):
+            with pytest.raises(Unfit, match=table):
                 check(database)
         finally:
             connection.exec_driver_sql(convert + "utf8mb4_bin")
