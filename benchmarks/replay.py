@@ -15,7 +15,7 @@ from benchmarks.servers import Subject, runtime_on
 from benchmarks.writers import Writers
 from commands.tickets import IssuePart
 from domain.inventory import InventoryItem, ItemAdded, StockReceived
-from domain.kernel import Event, Recorded
+from domain.kernel import Event, Recorded, replay
 from infrastructure.ids import uuid7
 from infrastructure.runtime import Runtime
 from tests.builders import ticket_opened
@@ -62,14 +62,14 @@ def _replay(runtime: Runtime, url: str, events: int, rounds: int) -> str:
             assert len(cursor.fetchall()) == events
 
     def fold() -> None:
-        assert runtime.store.application.at(InventoryItem, id).version == events
+        assert replay(InventoryItem(id=id), runtime.store.events(id)).version == events
 
     with closing(raw):
         found = interleave({"raw": _timed(select), "fold": _timed(fold)}, 10 * rounds)
     headers = (f"{events:,} events of one item", "ms", "ratio")
     rows = [
         ["SELECT by the bare driver", found["raw"], 1.0],
-        ["`application.at`: read, decoded, folded", found["fold"], found["fold"] / found["raw"]],
+        ["read, decoded, folded", found["fold"], found["fold"] / found["raw"]],
     ]
     return table(headers, rows)
 

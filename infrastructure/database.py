@@ -76,7 +76,7 @@ class Database:
         use: Use | None = None,
     ) -> None:
         self.url = make_url(url)
-        self.is_mysql = self.url.get_backend_name() in ("mysql", "mariadb")
+        self.is_mysql = self.url.get_backend_name() == "mysql"
         self._read_seconds, self._lock_wait_seconds = read_seconds, lock_wait_seconds
         self._current = ContextVar[Connection | None]("current_transaction", default=None)
         self._written = ContextVar[list[Write]]("written")

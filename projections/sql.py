@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BINARY, DateTime, Dialect, LargeBinary, TypeDecorator
+from sqlalchemy import (
+    BINARY,
+    DateTime,
+    Dialect,
+    Insert,
+    LargeBinary,
+    Table,
+    TypeDecorator,
+    insert,
+)
 from sqlalchemy.dialects import mysql
 
 TABLE_OPTIONS: dict[str, Any] = {
@@ -46,3 +55,9 @@ class Instant(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+def insert_if_absent(table: Table) -> Insert:
+    """Waits for a transaction that is inserting the same key; `rowcount` says who did it."""
+    ignoring = insert(table).prefix_with("OR IGNORE", dialect="sqlite")
+    return ignoring.prefix_with("IGNORE", dialect="mysql")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from eventsourcing.application import Application
 from eventsourcing.persistence import EventStore, Mapper
 from eventsourcing.utils import Environment, EnvType
 
-from domain.kernel import A, Recorded, replay
+from domain.kernel import A, Recorded
 from infrastructure.database import Database
 from infrastructure.event_store.factory import Factory
 from infrastructure.event_store.mapper import EventMapper
@@ -49,18 +49,6 @@ class EventApplication(Application[UUID]):
 
     def construct_event_store(self) -> EventStore[UUID]:
         return BatchingEventStore(self.mapper, self.recorder)
-
-    def at(self, kind: type[A], id: UUID, version: int | None = None) -> A:
-        """The aggregate as it is, or as it was at a version: its events folded from the first.
-
-        Blank (version 0) if there are none, or if they are another kind's.
-        """
-
-        def fold(_: object, history: Iterable[Any]) -> Any:
-            return replay(kind(id=id), own_history(kind, list(history)))
-
-        aggregate: Any = self.repository.get(id, version=version, projector_func=fold)
-        return aggregate  # type: ignore[no-any-return]
 
 
 def own_history(kind: type[A], history: list[Recorded[Any]]) -> list[Recorded[Any]]:

@@ -99,7 +99,6 @@ _entries = (
         feed.c.position,
     )
     .prefix_with("STRAIGHT_JOIN", dialect="mysql")
-    .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
     .select_from(sequenced_events)
     .where(feed.c.position > bindparam("after"))
     .order_by(feed.c.position)

@@ -22,20 +22,18 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import (
     Column,
-    Insert,
     String,
     Table,
     and_,
     bindparam,
     delete,
-    insert,
     select,
     update,
 )
 
 from infrastructure.database import Database
 from infrastructure.event_store.tables import metadata
-from projections.sql import TABLE_OPTIONS, Bytes, Id
+from projections.sql import TABLE_OPTIONS, Bytes, Id, insert_if_absent
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -61,14 +59,7 @@ store_secrets = Table(
     **TABLE_OPTIONS,
 )
 
-
-def _insert_if_absent(table: Table) -> Insert:
-    """Waits for a transaction that is inserting the same key; `rowcount` says who did it."""
-    ignoring = insert(table).prefix_with("OR IGNORE", dialect="sqlite")
-    return ignoring.prefix_with("IGNORE", dialect="mysql").prefix_with("IGNORE", dialect="mariadb")
-
-
-_add_subject, _add_secret = _insert_if_absent(subject_keys), _insert_if_absent(store_secrets)
+_add_subject, _add_secret = insert_if_absent(subject_keys), insert_if_absent(store_secrets)
 _secret = select(store_secrets).where(store_secrets.c.name == bindparam("secret"))
 _drop_secret = delete(store_secrets).where(store_secrets.c.name == bindparam("secret"))
 _of_subjects = select(subject_keys).where(

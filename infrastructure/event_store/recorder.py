@@ -192,7 +192,6 @@ _select_notifications = (
         feed.c.position,
     )
     .prefix_with("STRAIGHT_JOIN", dialect="mysql")
-    .prefix_with("STRAIGHT_JOIN", dialect="mariadb")
     .select_from(sequenced_events)
     .order_by(feed.c.position)
 )

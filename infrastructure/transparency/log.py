@@ -14,7 +14,7 @@ from typing import Annotated, NamedTuple
 from uuid import uuid4
 
 from msgspec import Meta, convert
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from infrastructure.database import CommitLost, Database
@@ -26,6 +26,7 @@ from infrastructure.transparency.merkle import HASH_BYTES, Edge, Hashes, Place, 
 from infrastructure.transparency.signing import Signers
 from infrastructure.transparency.tables import log_head, log_tiles
 from infrastructure.transparency.verifier import EMPTY_ROOT, Event, Key
+from projections.sql import insert_if_absent
 
 BATCH = 4000
 """Finding the edge of the tree and signing cost as much as 500 events do."""
@@ -197,10 +198,7 @@ def _tiles_statement(database: Database) -> str:
 
 
 _head = select(log_head).where(log_head.c.id == HEAD)
-_ignoring = insert(log_head).prefix_with("OR IGNORE", dialect="sqlite")
-_add_head = _ignoring.prefix_with("IGNORE", dialect="mysql").prefix_with(
-    "IGNORE", dialect="mariadb"
-)
+_add_head = insert_if_absent(log_head)
 _move = (
     update(log_head)
     .where(log_head.c.id == HEAD, log_head.c.size == bindparam("before"))

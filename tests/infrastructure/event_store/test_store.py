@@ -137,8 +137,6 @@ def test_a_part_of_a_history_can_be_read(store: EventStore) -> None:
     assert versions == [2, 3]
     assert len(store.events(BOLT)) == 5
     assert isinstance(store.events(BOLT, gt=4)[0].event, StockReceived)
-    assert store.application.at(InventoryItem, BOLT, 3).quantity_on_hand == 2
-    assert store.application.at(InventoryItem, A).version == 0
 
 
 def test_running_numbers_count_by_name(store: EventStore) -> None:
