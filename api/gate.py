@@ -93,11 +93,10 @@ class Gate:
         try:
             passage.settle()
         finally:
-            if (count := passage.tightest()) is not None:
-                name, limit = count.hit.budget, count.hit.limit
-                policy = f'"{name}";q={limit.amount};w={count.hit.seconds}'
-                resp.set_header("RateLimit-Policy", policy)
-                resp.set_header("RateLimit", f'"{name}";r={max(0, count.left)};t={count.seconds}')
+            if (count := passage.tightest) is not None:
+                resp.set_header("RateLimit-Policy", count.hit.policy)
+                left, seconds = max(0, count.left), count.seconds
+                resp.set_header("RateLimit", f'"{count.hit.budget}";r={left};t={seconds}')
 
     def _passage(self, req: falcon.Request, operation: Operation) -> Passage:
         trusted = self._runtime.settings.trusted_proxies

@@ -38,6 +38,9 @@ def configure(settings: Settings, stream: TextIO) -> None:
     handler.addFilter(RequestId())
     handler.setFormatter(_formatter(settings.log_format))
     logging.basicConfig(level=settings.log_level, handlers=[handler])
+    # What no line tells need not be found out for each: where it was written, by which thread.
+    logging._srcfile = None
+    logging.logThreads = logging.logMultiprocessing = False
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -39,6 +39,11 @@ class Hit:
     def seconds(self) -> int:
         return self.limit.get_expiry()
 
+    @cached_property
+    def policy(self) -> str:
+        """As the header RateLimit-Policy tells it."""
+        return f'"{self.budget}";q={self.limit.amount};w={self.seconds}'
+
 
 class Count(NamedTuple):
     """What a budget stands at: `used` in this window, which ends in `seconds`."""
@@ -146,7 +151,6 @@ class RedisCounter:
 
 
 def _counts(hits: Sequence[Hit], answers: Sequence[int]) -> list[Count]:
-    return [
-        Count(hit, int(answers[2 * n]), max(1, int(answers[2 * n + 1])))
-        for n, hit in enumerate(hits)
-    ]
+    # What was looked for stands behind them.
+    told = zip(hits, answers[::2], answers[1::2], strict=False)
+    return [Count(hit, used, max(1, seconds)) for hit, used, seconds in told]

@@ -88,7 +88,8 @@ class Passage:
     def __init__(self, limits: RateLimits, address: str) -> None:
         self._limits, self._address = limits, address
         self._hits: list[Hit] = []
-        self._counts: list[Count] = []
+        self.tightest: Count | None = None
+        """Of the budgets counted against, the one with the least left."""
 
     def of_address(self, budget: str) -> None:
         self._hits.append(self._limits.of_address(budget, self._address))
@@ -117,29 +118,28 @@ class Passage:
         """
         self._hits.append(self._limits.of_login(email, self._address))
         self.settle()
+        narrow = self.tightest
         self._hits.append(self._limits.of_email(email))
         try:
             self.settle()
         except TooManyRequests:
             if not self._limits.counter.knows(self._limits.of_home(email, self._address)):
                 raise
-            self._counts = [count for count in self._counts if count.left >= 0]
+            self.tightest = narrow
 
     def logged_in(self, email: str) -> None:
         """Remember from where."""
         if self._limits.enabled:
             self._limits.counter.count([self._limits.of_home(email, self._address)])
 
-    def tightest(self) -> Count | None:
-        """Of the budgets counted against, the one with the least left."""
-        return min(self._counts, key=lambda count: (count.left, -count.seconds), default=None)
-
     def _due(self) -> list[Hit]:
         hits, self._hits = self._hits, []
         return hits if self._limits.enabled else []
 
     def _judge(self, counts: list[Count]) -> None:
-        self._counts += counts
-        tightest = self.tightest()
-        if tightest is not None and tightest.left < 0:
-            raise TooManyRequests(tightest)
+        for count in counts:
+            known = self.tightest
+            if known is None or (count.left, -count.seconds) < (known.left, -known.seconds):
+                self.tightest = count
+        if self.tightest is not None and self.tightest.left < 0:
+            raise TooManyRequests(self.tightest)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import Any, TypeVar
 
+from hiredis import pack_command
 from redis import Redis
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
@@ -54,15 +55,16 @@ class Link:
         Where every request asks, most of what the client does around its connections is saved:
         here a connection is used as it was left, and one that broke meanwhile is made anew once.
         """
+        packed = [pack_command(command)]  # type: ignore[arg-type]
         connection = self._connection()
         try:
             try:
-                connection.send_command(*command)
+                connection.send_packed_command(packed)
                 answer = connection.read_response()
             except ConnectionError:
                 connection.disconnect()
                 connection.connect()
-                connection.send_command(*command)
+                connection.send_packed_command(packed)
                 answer = connection.read_response()
         except ResponseError:
             self._idle.append(connection)

@@ -12,6 +12,7 @@ from infrastructure import ids
 def test_an_id_is_the_same_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.time_ns", lambda: 1_800_000_000_123_456_789)
     monkeypatch.setattr("os.urandom", lambda size: bytes(range(size)))
+    monkeypatch.setattr("random.getrandbits", lambda bits: int.from_bytes(bytes(range(bits // 8))))
 
     id = ids.uuid7()
 
