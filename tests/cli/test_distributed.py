@@ -119,6 +119,18 @@ def test_readiness_tells_what_is_away_and_serves_without_redis(
         assert process.terminate() == 0
 
 
+def test_what_starts_warns_of_commits_that_do_not_wait_for_the_disk(
+    own_mariadb: MariaDB, own_valkey: Valkey, tmp_path: Path
+) -> None:
+    url = own_mariadb.create_database("shop")
+    prepare_url(url)
+    own_mariadb.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+
+    for command in ("serve", "worker"):
+        with Process(command, settings=distributed(url, own_valkey.url), cwd=tmp_path) as process:
+            process.until_said("ARE LOST when the database machine fails")
+
+
 def test_several_processes_serve_one_shop(
     prepared: Callable[[], str], redis_url: str, tmp_path: Path
 ) -> None:
