@@ -159,8 +159,8 @@ KINDS = {
         Kind(
             "headers-too-large",
             431,
-            "A header is too large",
-            "A header field of the request is longer than the service takes.",
+            "The headers are too large",
+            "The request has a header field that is too long, or more than 100 of them.",
         ),
         Kind(
             "projection-behind",
