@@ -27,7 +27,7 @@ TABLE_OPTIONS: dict[str, Any] = {
 }
 """Every table: clustered on its primary key, text compared byte by byte."""
 
-Bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
+Bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 """Up to 16 MiB, kept exactly as given."""
 
 
@@ -47,7 +47,7 @@ class Id(TypeDecorator[UUID]):
 class Instant(TypeDecorator[datetime]):
     """A moment in UTC to the microsecond; timezone-aware outside, naive in the database."""
 
-    impl = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+    impl = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:

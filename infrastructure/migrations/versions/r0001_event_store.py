@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
+
+from infrastructure.migrations.schema import (
+    BYTES,
+    COUNTED,
+    COUNTING,
+    DIGEST,
+    ID,
+    INSTANT,
+    OPTIONS,
+    create_index,
+)
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
-
-ID = sa.BINARY(16)
-DIGEST = sa.BINARY(32)
-INSTANT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-BYTES = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
-OPTIONS: dict[str, Any] = dict(
-    mysql_engine="InnoDB",
-    mysql_charset="utf8mb4",
-    mysql_collate="utf8mb4_bin",
-    mysql_row_format="DYNAMIC",
-    mariadb_engine="InnoDB",
-    mariadb_charset="utf8mb4",
-    mariadb_collate="utf8mb4_bin",
-    mariadb_row_format="DYNAMIC",
-    sqlite_with_rowid=False,
-    # MySQL cannot roll DDL back: what a broken run left is taken up by the next one.
-    if_not_exists=True,
-)
 
 
 def upgrade() -> None:
@@ -45,15 +35,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "pending",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-            primary_key=True,
-            autoincrement=True,
-        ),
+        sa.Column("id", COUNTED, primary_key=True, autoincrement=True),
         sa.Column("recorded_at", INSTANT, nullable=False),
         sa.Column("runs", BYTES, nullable=False),
-        **(OPTIONS | dict(sqlite_with_rowid=True)),
+        **COUNTING,
     )
     op.create_table(
         "feed",
@@ -124,9 +109,3 @@ def upgrade() -> None:
     create_index("idempotency_keys_expiry", "idempotency_keys", "expires_at")
     create_index("ix_refresh_tokens_family", "refresh_tokens", "family")
     create_index("ix_refresh_tokens_account_id", "refresh_tokens", "account_id")
-
-
-def create_index(name: str, table: str, column: str) -> None:
-    """MySQL has no CREATE INDEX IF NOT EXISTS."""
-    if name not in {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, [column])

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
+
+from infrastructure.migrations.schema import BYTES, DIGEST, INSTANT, OPTIONS
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-INSTANT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-BYTES = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
-OPTIONS: dict[str, Any] = dict(
-    mysql_engine="InnoDB",
-    mysql_charset="utf8mb4",
-    mysql_collate="utf8mb4_bin",
-    mysql_row_format="DYNAMIC",
-    mariadb_engine="InnoDB",
-    mariadb_charset="utf8mb4",
-    mariadb_collate="utf8mb4_bin",
-    mariadb_row_format="DYNAMIC",
-    sqlite_with_rowid=False,
-    # MySQL cannot roll DDL back: what a broken run left is taken up by the next one.
-    if_not_exists=True,
-)
 
 
 def upgrade() -> None:
@@ -43,7 +26,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("origin", sa.String(255), nullable=False),
         sa.Column("size", sa.BigInteger, nullable=False),
-        sa.Column("root", sa.BINARY(32), nullable=False),
+        sa.Column("root", DIGEST, nullable=False),
         sa.Column("note", BYTES, nullable=False),
         **OPTIONS,
     )

@@ -5,27 +5,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from infrastructure.migrations.versions.r0001_event_store import BYTES, ID, INSTANT, OPTIONS
+from infrastructure.migrations.schema import BYTES, ID, INSTANT, OPTIONS, create_index
 
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
-
-INDEXES = {
-    "access_records": {
-        "access_records_time": ["accessed_at", "id"],
-        "access_records_actor": ["actor", "accessed_at", "id"],
-        "access_records_subject": ["subject", "accessed_at", "id"],
-    },
-    "audit_index": {
-        "audit_time": ["recorded_at", "position"],
-        "audit_originator": ["originator_id", "recorded_at", "position"],
-        "audit_actor": ["actor", "recorded_at", "position"],
-        "audit_actor_topic": ["actor", "topic", "recorded_at", "position"],
-        "audit_topic": ["topic", "recorded_at", "position"],
-    },
-}
 
 
 def upgrade() -> None:
@@ -51,9 +36,11 @@ def upgrade() -> None:
         sa.Column("actor", ID),
         **OPTIONS,
     )
-    for table, indexes in INDEXES.items():
-        # MySQL has no CREATE INDEX IF NOT EXISTS.
-        known = {index["name"] for index in sa.inspect(op.get_bind()).get_indexes(table)}
-        for name, columns in indexes.items():
-            if name not in known:
-                op.create_index(name, table, columns)
+    create_index("access_records_time", "access_records", "accessed_at", "id")
+    create_index("access_records_actor", "access_records", "actor", "accessed_at", "id")
+    create_index("access_records_subject", "access_records", "subject", "accessed_at", "id")
+    create_index("audit_time", "audit_index", "recorded_at", "position")
+    create_index("audit_originator", "audit_index", "originator_id", "recorded_at", "position")
+    create_index("audit_actor", "audit_index", "actor", "recorded_at", "position")
+    create_index("audit_actor_topic", "audit_index", "actor", "topic", "recorded_at", "position")
+    create_index("audit_topic", "audit_index", "topic", "recorded_at", "position")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from infrastructure.migrations.versions.r0001_event_store import BYTES, ID, INSTANT, OPTIONS
+from infrastructure.migrations.schema import BYTES, DIGEST, ID, INSTANT, OPTIONS
 
 revision = "0005"
 down_revision = "0004"
@@ -20,8 +20,8 @@ def upgrade() -> None:
         sa.Column("account_id", ID, nullable=False),
         sa.Column("role", sa.String(16), nullable=False),
         sa.Column("wanted", BYTES, nullable=False),
-        sa.Column("idempotency_key", sa.BINARY(32), unique=True),
-        sa.Column("fingerprint", sa.BINARY(32)),
+        sa.Column("idempotency_key", DIGEST, unique=True),
+        sa.Column("fingerprint", DIGEST),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("attempt", ID),
         sa.Column("failures", sa.Integer, nullable=False),
@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("rows_done", sa.BigInteger, nullable=False),
         sa.Column("rows_total", sa.BigInteger),
         sa.Column("size", sa.BigInteger),
-        sa.Column("sha256", sa.BINARY(32)),
+        sa.Column("sha256", DIGEST),
         sa.Column("requested_at", INSTANT, nullable=False),
         sa.Column("seen_at", INSTANT, nullable=False),
         sa.Column("expires_at", INSTANT, nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from infrastructure.migrations.versions.r0001_event_store import BYTES, ID
+from infrastructure.migrations.schema import BYTES, ID
 
 revision = "0006"
 down_revision = "0005"
