@@ -243,6 +243,8 @@ class Database:
             # The driver takes whole seconds to connect.
             options["connect_args"] = dict.fromkeys(timeouts, max(1, round(seconds)))
         engine = create_engine(self.url, **options)
+        if self.is_mysql:
+            event.listen(engine, "do_connect", connect)
         with engine.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
 

@@ -6,7 +6,7 @@ import ssl
 from typing import Any
 
 import pytest
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from infrastructure.bulk_cursor import BulkCursor
 from infrastructure.database import LOCK_WAIT_SECONDS, Database
@@ -111,18 +111,6 @@ def test_a_connection_that_checks_no_certificate_reads_none(
 ) -> None:
     write(database, "a")
     assert names(database) == ["a"]
+    database.ping(3)
 
     assert certificates_read == []
-
-
-def test_a_certificate_that_the_url_names_is_read_and_wanted(
-    database: Database, certificates_read: list[str | None]
-) -> None:
-    ca = ssl.get_default_verify_paths().cafile or ""
-    by_a_stranger = Database(database.url.update_query_dict({"ssl_ca": ca}))
-
-    with pytest.raises(OperationalError, match="SSL"):
-        names(by_a_stranger)
-
-    assert certificates_read == [ca]
-    by_a_stranger.close()
