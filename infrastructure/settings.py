@@ -7,13 +7,9 @@ not given. The values themselves are read in `infrastructure.setting_values`.
 from __future__ import annotations
 
 import os
-from base64 import b64encode
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from secrets import token_bytes, token_hex
-from tempfile import mkstemp
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +17,7 @@ from dotenv import dotenv_values
 from limits import RateLimitItem
 
 from infrastructure import setting_values as values
+from infrastructure.secret_files import embedded_secrets
 from infrastructure.setting_values import Account, Network
 
 
@@ -205,7 +202,10 @@ class Settings:
         """These settings with both keys: in embedded mode those in DATA_DIR, unless given."""
         if self.jwt_secret_key and self.master_key:
             return self
-        jwt_key, master_key = embedded_secrets(self.data_dir)
+        try:
+            jwt_key, master_key = embedded_secrets(self.data_dir)
+        except ValueError as error:
+            raise WrongSetting(f"DATA_DIR: {error}") from error
         return replace(
             self,
             jwt_secret_key=self.jwt_secret_key or jwt_key,
@@ -265,35 +265,3 @@ def _together(given: Mapping[str, str]) -> list[str]:
             if name not in given
         ]
     return wrong
-
-
-def embedded_secrets(data_dir: Path) -> tuple[str, bytes]:
-    """The key that signs tokens and the master key, made on first use and kept in DATA_DIR.
-
-    The directory is there already. Processes that start at once agree on one pair. Who loses
-    `master.key` loses every name and address in the store.
-    """
-    jwt_file, master_file = data_dir / "jwt.key", data_dir / "master.key"
-    jwt_text = _kept(jwt_file, lambda: token_hex(32))
-    master_text = _kept(master_file, lambda: b64encode(token_bytes(32)).decode())
-    try:
-        return values.jwt_key(jwt_text), values.master_key(master_text)
-    except ValueError as error:
-        raise WrongSetting(f"DATA_DIR: {jwt_file} or {master_file}: {error}") from error
-
-
-def _kept(file: Path, make: Callable[[], str]) -> str:
-    """What the file holds; it appears whole and on disk, or not at all."""
-    if not file.exists():
-        descriptor, name = mkstemp(dir=file.parent, prefix=file.name)  # mode 0600
-        with os.fdopen(descriptor, "w") as unfinished:
-            unfinished.write(make())
-            unfinished.flush()
-            os.fsync(descriptor)
-        with suppress(FileExistsError):  # another process was faster: its key counts
-            os.link(name, file)
-        os.unlink(name)
-        directory = os.open(file.parent, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
-    return file.read_text().strip()

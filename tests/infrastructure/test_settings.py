@@ -1,16 +1,14 @@
 import os
-import stat
 import sys
 from base64 import b64encode
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
-from multiprocessing import get_context
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from infrastructure.settings import Settings, WrongSetting, embedded_secrets
+from infrastructure.secret_files import embedded_secrets
+from infrastructure.settings import Settings, WrongSetting
 
 EXAMPLE = Path(__file__).parent.parent.parent / ".env.example"
 KEY = "0123456789abcdefghijklmnopqrstuv"
@@ -234,37 +232,13 @@ def test_the_example_file_lists_every_setting_with_its_meaning_and_default() -> 
             assert declared.metadata["read"](value) == declared.default
 
 
-def test_embedded_secrets_are_made_once_and_are_nobody_elses(tmp_path: Path) -> None:
-    data_dir = tmp_path / "var"
-    other = tmp_path / "other"
-    data_dir.mkdir()
-    other.mkdir()
-
-    jwt_key, master_key = embedded_secrets(data_dir)
-
-    assert embedded_secrets(data_dir) == (jwt_key, master_key)
-    assert embedded_secrets(other) != (jwt_key, master_key)
-    assert len(jwt_key) >= 32
-    assert len(master_key) == 32
-    assert sorted(file.name for file in data_dir.iterdir()) == ["jwt.key", "master.key"]
-    assert {stat.S_IMODE(file.stat().st_mode) for file in data_dir.iterdir()} == {0o600}
-
-
-def test_processes_that_start_at_once_agree_on_the_secrets(tmp_path: Path) -> None:
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as processes:
-        for attempt in range(20):
-            data_dir = tmp_path / str(attempt)
-            data_dir.mkdir()
-            made = processes.map(embedded_secrets, [data_dir] * 4)
-            assert len(set(made)) == 1
-
-
 def test_a_damaged_secret_is_not_replaced(tmp_path: Path) -> None:
-    embedded_secrets(tmp_path)
+    settings = Settings.read({"DATA_DIR": str(tmp_path)})
+    settings.with_secrets()
     (tmp_path / "master.key").write_text("")
 
     with pytest.raises(WrongSetting, match=r"^DATA_DIR: .*master\.key"):
-        embedded_secrets(tmp_path)
+        settings.with_secrets()
 
 
 def test_given_secrets_win_over_made_ones(tmp_path: Path) -> None:
