@@ -29,7 +29,7 @@ exports = Table(
     Column("expires_at", Instant, nullable=False),
     # Personal text is in the clear in its file, so whoever erases a person removes it.
     Column("personal", Boolean, nullable=False, server_default=false()),
-    # The attempt that began the file, where another goes on with it; and from where.
+    # The attempt that began the file, and where another goes on with it.
     Column("file", Id),
     Column("mark", Bytes),
     **TABLE_OPTIONS,

@@ -148,7 +148,7 @@ class Exports:
         return self._found(*([exports.c.account_id == account_id] if account_id else []))
 
     def _found(self, *conditions: Any) -> Sequence[Export]:
-        columns = [_file if name == "file" else exports.c[name] for name in Export._fields]
+        columns = [exports.c[name] for name in Export._fields]
         query = select(*columns).where(exports.c.expires_at > self._clock(), *conditions)
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(exports.c.id.desc())).all()
@@ -247,7 +247,7 @@ class Exports:
 
     def _remove_chunks(self) -> None:
         """Those of no export there is, a few in each transaction."""
-        known = select(_file).where(_file.is_not(None))
+        known = select(exports.c.file).where(exports.c.file.is_not(None))
         query = (
             select(chunks.c.attempt, chunks.c.number)
             .where(chunks.c.attempt.not_in(known))
@@ -270,10 +270,6 @@ def _asked_with(connection: Connection, key: Key) -> UUID | None:
     if row is not None and row.fingerprint != key.fingerprint:
         raise KeyReused
     return row.id if row is not None else None
-
-
-# A release before there were marks, which may be at work still, knows attempts alone.
-_file = func.coalesce(exports.c.file, exports.c.attempt).label("file")
 
 
 def _held(row: Any, attempt: UUID) -> Held:
