@@ -15,7 +15,7 @@ from api.validation import InvalidFields
 from domain.kernel import Refused
 from infrastructure import logs
 from infrastructure.event_store.checks import Unfit
-from infrastructure.event_store.faults import is_gone
+from infrastructure.event_store.faults import is_table_missing
 from infrastructure.event_store.keyring import WrongMasterKey
 from infrastructure.migrations import MigrationLocked
 from infrastructure.preparing import BuiltWrong
@@ -68,7 +68,7 @@ def runtime(found: Settings | None = None) -> Iterator[Runtime]:
     try:
         yield opened
     except DBAPIError as error:
-        hint = "; run `mechanic-shop migrate`" if is_gone(error) else ""
+        hint = "; run `mechanic-shop migrate`" if is_table_missing(error) else ""
         raise fail(f"the database: {error.orig}{hint}") from error
     except CANNOT as error:
         raise fail(str(error)) from error

@@ -133,7 +133,7 @@ class Accesses:
         while True:
             with self._database.transaction() as connection:
                 ids = connection.scalars(old).all()
-                connection.execute(delete(access_records).where(access_records.c.id.in_(ids)))
-            swept += len(ids)
+                these = access_records.c.id.in_(ids)
+                swept += connection.execute(delete(access_records).where(these)).rowcount
             if len(ids) < SWEEP_MAX:
                 return swept

@@ -34,17 +34,18 @@ ENCODERS = {kind: lambda value, _, kind=kind: _LITERALS[kind](value) for kind in
 
 
 class BulkCursor(Cursor):
-    """Sends the rows of an INSERT in statements of up to
-    `max_stmt_length` bytes, as its parent does."""
+    """Sends the rows of an INSERT in statements of up to `max_stmt_length` bytes, as its parent
+    does."""
 
     def executemany(self, query: str, args: Any) -> int | None:
         insert = RE_INSERT_VALUES.match(query)
         if insert is None or not args:
             return super().executemany(query, args)
-        self.rowcount = sum([self.execute(text) for text in self._inserts(insert, args)])
+        execute: Any = self.execute  # It takes bytes, too.
+        self.rowcount = sum([execute(statement) for statement in self._inserts(insert, args)])
         return self.rowcount
 
-    def texts(self, query: str, args: Any) -> Iterator[Any]:
+    def statements(self, query: str, args: Any) -> Iterator[bytes]:
         """What is to be sent: for a tuple of parameters, or for each of a list of them."""
         connection: Any = self.connection
         insert = RE_INSERT_VALUES.match(query) if type(args) is list else None
@@ -54,7 +55,7 @@ class BulkCursor(Cursor):
             for each in args if type(args) is list else [args]:
                 yield self.mogrify(query, each).encode(connection.encoding, "surrogateescape")
 
-    def _inserts(self, insert: re.Match[str], args: Any) -> Iterator[Any]:
+    def _inserts(self, insert: re.Match[str], args: Any) -> Iterator[bytes]:
         connection: Any = self.connection
         encoding, known, escape = connection.encoding, _LITERALS.get, connection.escape
         head, tail = ((insert[n] or "").replace("%%", "%").encode(encoding) for n in (1, 3))

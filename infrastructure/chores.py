@@ -1,7 +1,7 @@
 """What has to be done now and then: sweeping what has expired.
 
-Every worker looks; what another has swept is simply not there any more. Each sweep is a
-series of short transactions, so nobody waits for it.
+Every worker looks; what another has swept is simply not there any more. What there may be much
+of is swept in many short transactions, so nobody waits for it.
 """
 
 from __future__ import annotations

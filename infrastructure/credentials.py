@@ -173,8 +173,6 @@ class Credentials:
 _token = select(refresh_tokens.c.account_id, refresh_tokens.c.family).where(
     refresh_tokens.c.token_hash == bindparam("hash")
 )
-
-
 _spend = (
     update(refresh_tokens)
     .where(

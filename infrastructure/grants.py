@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import DBAPIError
 
-from infrastructure.event_store.faults import is_gone
+from infrastructure.event_store.faults import is_table_missing
 from infrastructure.setting_values import Account
 from infrastructure.settings import Settings
 
@@ -96,5 +96,5 @@ def grant(connection: Connection, settings: Settings) -> None:
             connection.exec_driver_sql(f"GRANT {privileges} ON {table} TO %s@%s", tuple(account))
         except DBAPIError as error:
             # A worker has just dropped views that are served no more.
-            if not is_gone(error):
+            if not is_table_missing(error):
                 raise

@@ -43,7 +43,7 @@ class PackedConnection(Connection):
 
     def keep(self, statement: str, parameters: Any) -> None:
         cursor: Any = self.cursor()
-        self._kept = (*self._kept, *cursor.texts(statement, parameters))
+        self._kept = (*self._kept, *cursor.statements(statement, parameters))
 
     def commit(self) -> None:
         if not self._kept:

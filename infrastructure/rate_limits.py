@@ -18,8 +18,6 @@ from projections.cache import Looked
 
 HOME = RateLimitItemPerDay(1, 30)
 """An address that logged in to an account is remembered for as long."""
-
-
 HITS_MAX = 10_000
 """So many accounts and addresses are remembered with their keys."""
 

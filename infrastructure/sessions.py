@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from uuid import UUID
 
 from domain.account import Account, Role
 from domain.claim import Claim, ClaimKind
-from domain.kernel import Aggregate, replay
+from domain.kernel import A, replay
 from infrastructure.access_tokens import LIFETIME, AccessTokens, InvalidAccess
 from infrastructure.credentials import Credentials, InvalidToken
 from infrastructure.event_store.application import own_history
@@ -39,9 +39,6 @@ class Standing(NamedTuple):
     customer_id: UUID | None
     active: bool
     era: int
-
-
-A = TypeVar("A", bound=Aggregate)  # type: ignore[type-arg]
 
 
 class Sessions:

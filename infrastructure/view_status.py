@@ -17,8 +17,6 @@ from projections.views import fingerprint
 
 PENDING_MAX = 10_000
 """Commits that wait for their positions are counted up to here; then nobody sequences."""
-
-
 OTHER_RELEASE = (
     "built by another release, which alone writes them: run `mechanic-shop migrate` of this one "
     "if it is newer, else stop its processes"

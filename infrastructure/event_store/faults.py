@@ -50,7 +50,7 @@ def is_lost_race(error: DBAPIError) -> bool:
     return error.connection_invalidated or _number(error) in _LOST_RACE
 
 
-def is_gone(error: DBAPIError) -> bool:
+def is_table_missing(error: DBAPIError) -> bool:
     """The table does not exist."""
     if isinstance(error.orig, sqlite3.Error):
         return str(error.orig).startswith("no such table")
