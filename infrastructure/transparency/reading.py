@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
-from msgspec import Meta, convert
+from msgspec import Meta, Struct, convert
 from sqlalchemy import Connection, Row, bindparam, select
 
 from infrastructure.event_store.tables import feed
@@ -26,6 +26,18 @@ class Broken(NamedTuple):
     stream_id: UUID | None
     version: int | None
     why: str
+
+
+class _Row(Struct, array_like=True):
+    """What an event's row holds. A class: msgspec looks at other types anew at every call."""
+
+    position: int
+    stream_id: _Id
+    version: _Version
+    topic: str
+    recorded_at: _Moment
+    commit_id: _Id
+    state: bytes
 
 
 def entries(connection: Connection, after: int, until: int) -> Iterator[Event | Broken]:
@@ -67,8 +79,9 @@ def position_of(connection: Connection, id: UUID, version: int) -> int | None:
 
 def _entry(row: Row[Any]) -> Event | Broken:
     try:
-        position, stream_id, version, topic, moment, commit_id, state = convert(tuple(row), _ROW)
-        return Event(position, stream_id, version, topic, microseconds(moment), commit_id, state)
+        held = convert(tuple(row), _Row)
+        place = held.position, held.stream_id, held.version, held.topic
+        return Event(*place, microseconds(held.recorded_at), held.commit_id, held.state)
     except (TypeError, ValueError):
         return _broken(tuple(row))
 
@@ -117,7 +130,6 @@ _Version = Annotated[int, Meta(ge=0, lt=2**32)]
 _Moment = Any
 _HOLDS = str, _Moment, _Id, bytes
 _NAMES = "topic", "recorded_at", "commit", "stored bytes"
-_ROW = tuple[int, _Id, _Version, str, _Moment, _Id, bytes]
 _position = select(feed.c.position).where(
     feed.c.originator_id == bindparam("id"), feed.c.originator_version == bindparam("version")
 )

@@ -88,6 +88,27 @@ def test_a_value_that_none_can_be_is_a_fault_that_is_told(
     runtime.close()
 
 
+@pytest.mark.parametrize("column", ["originator_id", "originator_version"])
+def test_a_key_that_none_can_have_is_told_where_feed_and_events_agree_on_it(
+    past: Past, tmp_path: Path, column: str
+) -> None:
+    runtime = copied(past.after, tmp_path)
+    with runtime.database.transaction() as connection:
+        loosened(connection, "events")
+        loosened(connection, "feed")
+
+    for value in ("X'ff'", "'text'", "-1", "5000000000"):
+        with runtime.database.transaction() as connection:
+            for table in ("events", "feed"):  # The feed says which event it is.
+                struck = f"UPDATE {table} SET {column} = {value} WHERE {ROWS[table]}"
+                connection.execute(text(struck))
+        found = check(runtime.database, held=past.held).faults
+
+        [of_victim] = [one for one in found if one.position == VICTIM]
+        assert "holds what no event can in its key" in of_victim.says, value
+    runtime.close()
+
+
 def assert_tells(found: list[Finding], table: str) -> None:
     """Of the event, where it is one, and of nothing that is whole."""
     for one in found:
