@@ -6,8 +6,10 @@ import json
 import random
 import sys
 import time
+from binascii import a2b_base64
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from statistics import median
 from typing import Any
 from uuid import UUID
@@ -33,8 +35,10 @@ from tests.builders import ticket_changed, ticket_opened
 CHUNK = 1000
 TICKET_EVENTS = 1000
 YEAR = Size(customers=240, vehicles=360, mechanics=8, parts=60, tickets=1200)
-GOALS = "Goals: growing the log under 10 % of what the views cost, evidence of 1,000 events under "
-GOALS += "1 s, 100,000 events verified per second."
+GOALS = """\
+Goals: growing the log under 10 % of what the views cost, evidence of 1,000 events under 1 s,
+100,000 events verified per second. Beside verifying stands what the standard library alone needs
+for the same bytes: JSON, base64 and as many hashes, with nothing done to what comes of it."""
 
 
 def main() -> int:
@@ -90,8 +94,11 @@ def _proofs(subject: Subject) -> str:
     proofs = [_proof(runtime, total) for _ in range(200)]
     bundles = [_timed(lambda: _bundle(runtime, ticket)) for _ in range(5)]
     data = bundles[0][1]
-    verified = min(_verifying(data) for _ in range(7))
     told = json.loads(data)
+    nodes = _nodes([event["position"] - 1 for event in told["events"]], total)
+    verified = floor = float("inf")
+    for _ in range(15):
+        verified, floor = min(verified, _verifying(data)), min(floor, _reading(data, nodes))
     checked, found = _timed(lambda: check(runtime.database))
     assert not [one for one in found.faults if one.position is not None]
     count = len(told["events"])
@@ -102,6 +109,7 @@ def _proofs(subject: Subject) -> str:
         [f"evidence of a ticket of {count:,} events, s", median(s for s, _ in bundles)],
         ["its size, KiB", len(data) / 1024],
         ["verified offline, events/s on one core", count / verified],
+        ["the same bytes read and hashed, nothing more", count / floor],
         ["`audit check`, events/s", total / checked],
     ]
     runtime.close()
@@ -131,6 +139,22 @@ def _verifying(data: bytes) -> float:
     verdict = verify_bundle(data)
     assert not verdict.faults, verdict
     return time.process_time() - start
+
+
+def _reading(data: bytes, nodes: int) -> float:
+    start = time.process_time()
+    for event in json.loads(data)["events"]:
+        sha256(sha256(a2b_base64(event["state"])).digest()).digest()
+    node = bytes(65)
+    for _ in range(nodes):
+        sha256(node).digest()
+    return time.process_time() - start
+
+
+def _nodes(leaves: list[int], size: int) -> int:
+    """So many are hashed on the ways of these leaves to the root."""
+    levels = range(1, (size - 1).bit_length() + 1)
+    return sum(len({leaf >> level for leaf in leaves}) for level in levels)
 
 
 def _catch_up(runtime: Runtime) -> None:
