@@ -82,6 +82,8 @@ def ask_everything(api: Api, asking: Asking, directory: Path) -> None:
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "SCHEMATHESIS_HOOKS": "tests.contract.hooks",
+        # What it knows of Unicode is worked out once, not in every directory.
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis"),
         "CONTRACT_ACCOUNT": asking.account_id,
         "CONTRACT_TOKEN": asking.client.headers["Authorization"].removeprefix("Bearer "),
     }
