@@ -29,7 +29,8 @@ from domain.account import Role
 from infrastructure.ids import uuid7
 from infrastructure.preparing import prepare
 from infrastructure.runtime import Runtime
-from tests.examples.service import EMAIL, PASSWORD, Service
+from tests.examples.service import Service, serving
+from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD
 
 STREAM = 1000
 """Events per item."""
@@ -83,8 +84,8 @@ the same request with `If-None-Match`: nothing is read but that both ends of the
 
 
 def _token(runtime: Runtime) -> str:
-    create(runtime, EMAIL, PASSWORD, Role.ADMIN)
-    session = runtime.sessions.log_in(EMAIL, PASSWORD)
+    create(runtime, ADMIN_EMAIL, ADMIN_PASSWORD, Role.ADMIN)
+    session = runtime.sessions.log_in(ADMIN_EMAIL, ADMIN_PASSWORD)
     assert session is not None
     return session.access_token
 
@@ -189,17 +190,8 @@ def _service(directory: Path, url: str, redis_url: str) -> Iterator[Service]:
     settings = {"DATABASE_URL": url, "REDIS_URL": redis_url, "WEB_THREADS": "64"}
     place = directory / "service"
     place.mkdir()
-    service = Service(place, settings)
-    try:
-        with closing(service.open()) as runtime:
-            create(runtime, EMAIL, PASSWORD, Role.ADMIN)
-        service.start("worker", "worker")
-        service.start("api", "serve")
-        service.processes["api"].until(service.answers)
+    with serving(place, settings) as service:
         yield service
-    finally:
-        for process in service.processes.values():
-            process.end()
 
 
 def _lags(service: Service, clients: int) -> list[float]:

@@ -78,7 +78,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 env=self._environment(),
-                preexec_fn=_die_with(os.getpid()),
+                preexec_fn=dies_with_the_tests(),
             )
         atexit.register(self.kill)
         deadline = time.monotonic() + START_SECONDS_MAX
@@ -161,11 +161,11 @@ def free_port() -> int:
             return port
 
 
-def _die_with(parent: int) -> Callable[[], None] | None:
-    """What a child does before it becomes the server."""
+def dies_with_the_tests() -> Callable[[], None] | None:
+    """What a child does before it becomes the program (`preexec_fn`)."""
     if _libc is None:
         return None
-    libc = _libc
+    libc, parent = _libc, os.getpid()
 
     def tie() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from base64 import b64encode
 from pathlib import Path
 from typing import Self
 
 import httpx
 
+from commands.accounts import RegisterAccount
+from commands.kernel import Context
+from domain.account import Role
+from infrastructure.preparing import prepare
+from infrastructure.runtime import open_runtime
+from infrastructure.settings import Settings
 from tests import leaks
 from tests.personal import PASSWORD
+from tests.process import KEYS, children, distributed, environment, run
 from tests.server_process import Server
 
 ADMIN_EMAIL, ADMIN_PASSWORD = "admin@shop.example", PASSWORD
-SECRETS = {
-    # Tests ask more often than people do.
-    "RATE_LIMIT_ENABLED": "0",
-    "JWT_SECRET_KEY": "a key of the processes, for tests only",
-    "MASTER_KEY": b64encode(bytes(range(32))).decode(),
-}
+
+
+def founded(database_url: str, redis_url: str) -> dict[str, str]:
+    """The settings of a shop on servers, after its owner has prepared it and made an admin."""
+    settings = distributed(database_url, redis_url)
+    runtime = open_runtime(Settings.read(settings))
+    prepare(runtime)
+    admin = dict(email=ADMIN_EMAIL, password=ADMIN_PASSWORD, role=Role.ADMIN)
+    context = Context(actor=None, role="system", correlation_id="tests")
+    runtime.execute(runtime.build(RegisterAccount, admin), context)
+    runtime.close()
+    return settings
 
 
 class Process(Server):
-    """`mechanic-shop` with some arguments, in an environment of its own."""
+    """A server of `mechanic-shop`: it answers when it was started, and can be struck down and
+    brought back. What ends or says what is tested is a `tests.process.Process`."""
 
     name = "mechanic-shop"
     arguments: tuple[str, ...] = ()
@@ -34,25 +46,17 @@ class Process(Server):
         super().__init__(directory)
         directory.mkdir(parents=True, exist_ok=True)
         leaks.kept(self.log)
-        self._settings = settings
+        self._settings = KEYS | settings
 
     def _command(self) -> list[str]:
         return [sys.executable, "-m", "cli", *self.arguments]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Another command with the same settings, to its end; what it said and complained of."""
-        return subprocess.run(
-            [sys.executable, "-m", "cli", *arguments],
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        """Another command with the same settings, to its end."""
+        return run(*arguments, settings=self._environment(), cwd=self.directory)
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        root = str(Path(__file__).parent.parent)
-        return kept | SECRETS | {"PYTHONPATH": root, "PYTHONUNBUFFERED": "1"} | self._settings
+        return environment(self._settings)
 
 
 class Api(Process):
@@ -79,9 +83,8 @@ class Api(Process):
             raise OSError(str(error)) from error
 
     def children(self) -> list[int]:
-        """The processes that answer; Linux knows them."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        """The processes that answer."""
+        return children(self.pid)
 
     def client(self, email: str = ADMIN_EMAIL, password: str = ADMIN_PASSWORD) -> httpx.Client:
         """Somebody who is logged in."""

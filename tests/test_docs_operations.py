@@ -1,6 +1,5 @@
 """docs/operations.md: every shell command on it is run, and every metric it names exists."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,11 +11,11 @@ import httpx
 import pytest
 
 from infrastructure.metrics import Metrics
+from tests.process import KEYS, ROOT, environment
 from tests.programs import needs
 from tests.servers import MariaDB
-from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, SECRETS, Api, Worker
+from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, Api, Worker
 
-ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "operations.md"
 BLOCK = re.compile(r"^```sh(?: (\w+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 METRIC = re.compile(r"\bshop_[a-z_]+")
@@ -31,7 +30,7 @@ def script(page: str, shape: str = "") -> str:
     return "".join(commands for marked, commands in BLOCK.findall(page) if marked == shape)
 
 
-def walk(commands: str, cwd: Path, **environment: str) -> str:
+def walk(commands: str, cwd: Path, **settings: str) -> str:
     """What they printed, each after itself; a command that fails fails the test."""
     functions = "".join(
         f'{name}() {{ {sys.executable} {runs} "$@"; }}\n'
@@ -42,7 +41,7 @@ def walk(commands: str, cwd: Path, **environment: str) -> str:
         functions += f'mysql() {{ {MYSQL} "$@"; }}\n'
     walked = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", f"{functions}set -v\n{commands}"],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **SECRETS, **environment},
+        env=environment(KEYS | settings),
         cwd=cwd,
         capture_output=True,
         text=True,

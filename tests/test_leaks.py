@@ -20,7 +20,7 @@ RUN = """
 import logging
 from pathlib import Path
 
-from tests.cli.process import Process
+from tests.process import Process
 from tests.service import Worker
 
 log = logging.getLogger("api.gate")

@@ -15,21 +15,30 @@ from sqlalchemy import func, inspect, select, table
 from infrastructure.database import Database
 from infrastructure.event_store.tables import pending
 from infrastructure.migrations import pending_migrations
+from tests.process import ROOT, wait_until
 from tests.schema import Schema
 from tests.servers import MariaDB, Unavailable, Valkey
 
-ROOT = Path(__file__).parent.parent
 WITHOUT_SERVER = """
 import sys, pytest, tests.servers
 tests.servers._which = lambda program: None
 sys.exit(pytest.main(sys.argv[1:]))
 """
 ORPHAN = """
-import os, sys
+import sys
 from pathlib import Path
-from tests.servers import {kind}
-server = {kind}.start(Path(sys.argv[1]))
-print(server.pid, flush=True)
+from tests.process import Process, children
+from tests.servers import MariaDB, Valkey
+from tests.service import Api
+
+def serving(where):
+    where.mkdir()
+    shop = Process("serve", settings=dict(DATA_DIR=str(where), DEMO="0"), cwd=where)
+    shop.until(lambda: children(shop.pid))
+    return shop
+
+server = {start}(Path(sys.argv[1]))
+print(server.pid, *children(server.pid), flush=True)
 sys.stdin.read()
 """
 
@@ -77,25 +86,24 @@ def test_a_stopped_server_comes_back_on_its_port(own_valkey: Valkey) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
-@pytest.mark.parametrize("kind", ["MariaDB", "Valkey"])
-def test_servers_die_with_whoever_started_them(
-    kind: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    request.getfixturevalue(kind.lower())  # the machine has one
+@pytest.mark.parametrize("start", ["MariaDB.start", "Valkey.start", "Api.start", "serving"])
+@pytest.mark.usefixtures("mariadb")  # the machine has one
+def test_servers_die_with_whoever_started_them(start: str, tmp_path: Path) -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-c", ORPHAN.format(kind=kind), str(tmp_path / "orphan")],
+        [sys.executable, "-c", ORPHAN.format(start=start), str(tmp_path / "orphan")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=ROOT,
     )
     assert parent.stdout is not None
-    server = int(parent.stdout.readline())
+    processes = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(processes) == 1 + start.startswith(("Api", "serving"))
 
     parent.send_signal(signal.SIGKILL)
     parent.wait()
 
-    while _runs(server):  # the kernel's signal is on its way
-        os.sched_yield()
+    # The kernel's signal is on its way; who answers for a server looks whether that is there.
+    wait_until(lambda: not any(map(_runs, processes)))
 
 
 def test_emptying_a_schema_brings_its_first_rows_back(mariadb: MariaDB) -> None:

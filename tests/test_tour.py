@@ -1,10 +1,8 @@
 """The tour in README.md, walked command by command against the service as it really runs."""
 
 import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pytest
 
 from tests.programs import needs
 from tests.servers import MariaDB
-from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, SECRETS, Api, Worker
+from tests.service import ADMIN_PASSWORD, Api, Worker, founded
 
 ROOT = Path(__file__).parent.parent
 PASSWORD_PRINTED = re.compile(r"^password \(shown this once\): (\S+)$", re.MULTILINE)
@@ -58,24 +56,12 @@ def shop(leg: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[t
         api.stop()
     else:
         server: MariaDB = request.getfixturevalue("mariadb" if leg == "mysql" else leg)
-        settings = dict(
-            DATABASE_URL=server.create_database("tour"),
-            REDIS_URL=request.getfixturevalue("redis_url"),
-        )
-        admin = dict(ADMIN_EMAIL=ADMIN_EMAIL, ADMIN_PASSWORD=ADMIN_PASSWORD)
-        run(tmp_path, "migrate", **settings)
-        run(tmp_path, "accounts", "create-admin", **settings, **admin)
+        settings = founded(server.create_database("tour"), request.getfixturevalue("redis_url"))
         api = Api.start(tmp_path / "api", **settings)
         worker = Worker.start(tmp_path / "worker", **settings)
         yield api.url, ADMIN_PASSWORD
         worker.stop()
         api.stop()
-
-
-def run(directory: Path, *arguments: str, **settings: str) -> None:
-    environment = dict(os.environ) | SECRETS | settings | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "cli", *arguments]
-    subprocess.run(command, env=environment, cwd=directory, check=True, capture_output=True)
 
 
 def test_the_tour_shows_what_it_promises(shop: tuple[str, str]) -> None:

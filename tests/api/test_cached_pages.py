@@ -19,7 +19,7 @@ from projections.tokens import NOTHING_SEEN, Token
 from projections.views import KIND_OF
 from tests import builders as b
 from tests.api.answers import ids, is_problem, items
-from tests.cli.process import wait_until
+from tests.process import wait_until
 from tests.projections.folding import rows
 from tests.projections.test_bodies import FIRST
 from tests.projections.views import contents

@@ -13,30 +13,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from cli.accounts import create
-from domain.account import Role
-from infrastructure.runtime import open_runtime
-from infrastructure.settings import Settings
 from tests.servers import MariaDB
-from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, SECRETS, Api
-from tests.shop import prepare_url
+from tests.service import Api, founded
 
 
 @pytest.fixture(scope="module")
 def api(mariadb: MariaDB, valkey: Any, servers: Path) -> Iterator[Api]:
     """Two API processes and no worker: nothing here may depend on the views."""
-    settings = dict(
-        DATABASE_URL=mariadb.create_database(f"at_once_{uuid4().hex[:8]}"),
-        REDIS_URL=valkey.url,
-        WEB_CONCURRENCY="2",
-        WEB_THREADS="16",
-        RATE_LIMIT_ENABLED="0",
-    )
-    prepare_url(settings["DATABASE_URL"])
-    runtime = open_runtime(Settings.read(SECRETS | settings))
-    create(runtime, ADMIN_EMAIL, ADMIN_PASSWORD, Role.ADMIN)
-    runtime.close()
-    api = Api.start(servers / f"api-{uuid4().hex[:8]}", **settings)
+    settings = founded(mariadb.create_database(f"at_once_{uuid4().hex[:8]}"), valkey.url)
+    workers = dict(WEB_CONCURRENCY="2", WEB_THREADS="16")
+    api = Api.start(servers / f"api-{uuid4().hex[:8]}", **settings, **workers)
     yield api
     api.stop()
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from cli.main import main
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
-from tests.cli.process import KEYS
+from tests.process import KEYS
 from tests.schema import Schema
 from tests.server_process import free_port
 from tests.shop import prepare_url

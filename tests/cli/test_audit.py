@@ -19,9 +19,9 @@ from infrastructure.runtime import Runtime
 from infrastructure.transparency.tables import log_keys
 from infrastructure.transparency.verifier import Key, open_checkpoint
 from tests.cli.conftest import Ask
-from tests.cli.process import ROOT
 from tests.infrastructure.transparency.past import catch_up, go_on, happen
-from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, SECRETS, Api
+from tests.process import KEYS, ROOT
+from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, Api
 
 
 @pytest.fixture
@@ -237,7 +237,7 @@ def _walk(line: str, values: dict[str, Any], api: Api, directory: Path) -> str:
     line = re.sub(r"\bmechanic-shop(?= audit| keys)", f"{python} -m cli", line)
     line = re.sub(r"^python infrastructure", f"{python} {ROOT}/infrastructure", line)
     line += '; printf "$KEY"' if line.startswith("KEY=") else ""
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **SECRETS, **values}
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **KEYS, **values}
     environment["DATA_DIR"] = str(api.directory)
     walked = subprocess.run(
         ["sh", "-e", "-c", line], cwd=directory, env=environment, capture_output=True, text=True

@@ -15,8 +15,8 @@ from infrastructure.event_store.tables import feed
 from infrastructure.runtime import Runtime
 from tests import builders as b
 from tests.cli.conftest import Ask
-from tests.cli.process import KEYS, distributed, run
 from tests.personal import CHOSEN_PASSWORD
+from tests.process import KEYS, distributed, run
 from tests.projections.views import contents, record
 from tests.servers import MariaDB
 

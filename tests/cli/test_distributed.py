@@ -13,9 +13,9 @@ import pytest
 from infrastructure.preparing import prepare
 from infrastructure.runtime import open_runtime
 from infrastructure.settings import Settings
-from tests.cli.process import PATIENCE_SECONDS, Process, distributed, run
 from tests.cli.test_embedded import answers
 from tests.personal import CHOSEN_PASSWORD
+from tests.process import PATIENCE_SECONDS, Process, distributed, run
 from tests.server_process import free_port
 from tests.servers import MariaDB, Valkey
 from tests.shop import prepare_url

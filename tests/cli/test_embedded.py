@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.process import PATIENCE_SECONDS, Process, wait_until
 from tests.personal import CHOSEN_PASSWORD
+from tests.process import PATIENCE_SECONDS, Process, wait_until
 from tests.server_process import free_port
 
 EMPTY = {"DEMO": "0"}

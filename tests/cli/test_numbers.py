@@ -14,8 +14,7 @@ import pytest
 
 from tests.faults.deployment import until
 from tests.servers import MariaDB
-from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, Api, Worker
-from tests.shop import prepare_url
+from tests.service import Api, Worker, founded
 
 DATABASE = "all_numbers"
 AT_ONCE = 12
@@ -46,13 +45,9 @@ class Service(NamedTuple):
 
 @pytest.fixture
 def service(mariadb: MariaDB, redis_url: str, tmp_path: Path) -> Iterator[Service]:
-    url = mariadb.create_database(DATABASE)
-    prepare_url(url)
-    admin = {"ADMIN_EMAIL": ADMIN_EMAIL, "ADMIN_PASSWORD": ADMIN_PASSWORD}
-    settings = {"DATABASE_URL": url, "REDIS_URL": redis_url, **admin}
+    settings = founded(mariadb.create_database(DATABASE), redis_url)
     worker = Worker.start(tmp_path / "worker", **settings)
     api = Api.start(tmp_path / "api", **settings, WEB_CONCURRENCY="2")
-    assert api.run("accounts", "create-admin").returncode == 0
     try:
         with closing(api.client()) as client:
             yield Service(api, worker, client)

@@ -13,7 +13,7 @@ from infrastructure.runtime import Runtime
 from projections.tables import tables
 from tests import builders as b
 from tests.cli.conftest import Ask
-from tests.cli.process import Process
+from tests.process import Process
 from tests.projections.random_history import written
 from tests.projections.views import contents, record, rewind, settle
 from tests.server_process import free_port

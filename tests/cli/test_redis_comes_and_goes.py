@@ -10,15 +10,11 @@ from uuid import UUID
 import httpx
 import pytest
 
-from commands.accounts import RegisterAccount
-from commands.kernel import Context
-from domain.account import Role
-from infrastructure.preparing import prepare
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
-from tests.cli.process import wait_until
+from tests.process import wait_until
 from tests.servers import MariaDB, Valkey
-from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, SECRETS, Api, Worker
+from tests.service import Api, Worker, founded
 
 CLIENTS = 3
 ROUNDS = 8
@@ -32,15 +28,10 @@ class Service:
 
 @pytest.fixture
 def service(mariadb: MariaDB, own_valkey: Valkey, tmp_path: Path) -> Iterator[Service]:
-    url = mariadb.create_database("comes_and_goes")
-    settings = {**SECRETS, "DATABASE_URL": url, "REDIS_URL": own_valkey.url, "WEB_CONCURRENCY": "2"}
+    settings = founded(mariadb.create_database("comes_and_goes"), own_valkey.url)
     runtime = open_runtime(Settings.read(settings))
-    prepare(runtime)
-    admin = dict(email=ADMIN_EMAIL, password=ADMIN_PASSWORD, role=Role.ADMIN)
-    context = Context(actor=None, role="system", correlation_id="tests")
-    runtime.execute(runtime.build(RegisterAccount, admin), context)
     worker = Worker.start(tmp_path / "worker", **settings)
-    api = Api.start(tmp_path / "api", **settings)
+    api = Api.start(tmp_path / "api", **settings, WEB_CONCURRENCY="2")
     yield Service(api, own_valkey, runtime)
     api.kill()
     worker.kill()

@@ -12,7 +12,7 @@ import httpx
 
 from api.pressure import waited_seconds
 from cli.patience import Threads
-from tests.cli.process import wait_until
+from tests.process import wait_until
 from tests.servers import MariaDB
 from tests.service import Api
 from tests.shop import prepare_url

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from domain.account import Role
+from tests.process import ROOT
 from tests.servers import MariaDB
-from tests.service import Api, Worker
-from tests.test_tour import ROOT, run
+from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, Api, Worker, founded
 
 TORTURE_EXAMPLES = os.environ.get("TORTURE_EXAMPLES")
 EXAMPLES = min(int(TORTURE_EXAMPLES or 1), 50)
@@ -29,12 +29,6 @@ CONFIG = """
 [checks]
 positive_data_acceptance.enabled = false  # see what_fits_the_document_is_taken
 """
-SETTINGS = dict(
-    ADMIN_EMAIL="admin@shop.example",
-    ADMIN_PASSWORD="correct horse battery",
-    RATE_LIMIT_ENABLED="0",
-    DEMO="1",
-)
 
 
 class Asking(NamedTuple):
@@ -46,17 +40,15 @@ class Asking(NamedTuple):
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    api = Api.start(tmp_path_factory.mktemp("embedded") / "api", **SETTINGS)
+    admin = dict(ADMIN_EMAIL=ADMIN_EMAIL, ADMIN_PASSWORD=ADMIN_PASSWORD, DEMO="1")
+    api = Api.start(tmp_path_factory.mktemp("embedded") / "api", **admin)
     yield api
     api.stop()
 
 
 @pytest.fixture
 def distributed(mariadb: MariaDB, redis_url: str, tmp_path: Path) -> Iterator[Api]:
-    where = dict(DATABASE_URL=mariadb.create_database("contract"), REDIS_URL=redis_url)
-    settings = SETTINGS | where
-    run(tmp_path, "migrate", **settings)
-    run(tmp_path, "accounts", "create-admin", **settings)
+    settings = founded(mariadb.create_database("contract"), redis_url)
     api = Api.start(tmp_path / "api", **settings)
     worker = Worker.start(tmp_path / "worker", **settings)
     yield api

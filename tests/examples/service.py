@@ -11,12 +11,12 @@ import httpx
 
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
-from tests.cli.process import KEYS, PATIENCE_SECONDS, ROOT, Process, run
+from tests.process import KEYS, PATIENCE_SECONDS, ROOT, Process
 from tests.server_process import free_port
+from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, founded
 
-EMAIL, PASSWORD = "admin@shop.example", "a long enough password"
-LOGIN = {"ADMIN_EMAIL": EMAIL, "ADMIN_PASSWORD": PASSWORD}
-QUIET = {"LOG_LEVEL": "ERROR", "DEMO": "0", "RATE_LIMIT_ENABLED": "0", **KEYS, **LOGIN}
+LOGIN = {"ADMIN_EMAIL": ADMIN_EMAIL, "ADMIN_PASSWORD": ADMIN_PASSWORD}
+QUIET = {"LOG_LEVEL": "ERROR", "DEMO": "0", **KEYS, **LOGIN}
 
 
 class Service:
@@ -42,7 +42,8 @@ class Service:
         self.processes[name] = self._starts[name]()
 
     def example(self, name: str, *arguments: str, **environment: str) -> None:
-        self.settings |= {"SHOP_EMAIL": EMAIL, "SHOP_PASSWORD": PASSWORD, **environment}
+        login = {"SHOP_EMAIL": ADMIN_EMAIL, "SHOP_PASSWORD": ADMIN_PASSWORD}
+        self.settings |= login | environment
         self.start(name, self.url, *arguments, program=(str(ROOT / "examples" / f"{name}.py"),))
 
     def kill(self, name: str) -> None:
@@ -62,7 +63,8 @@ class Service:
     def client(self) -> httpx.Client:
         """The admin, logged in."""
         client = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, verify=False)
-        login = client.post("/v1/auth/login", json={"email": EMAIL, "password": PASSWORD})
+        body = {"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}
+        login = client.post("/v1/auth/login", json=body)
         client.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
         return client
 
@@ -88,8 +90,7 @@ def serving(directory: Path, settings: Mapping[str, str]) -> Iterator[Service]:
     service = Service(directory, settings)
     try:
         if service.distributed:
-            done = run("accounts", "create-admin", settings=service.settings, cwd=directory)
-            assert done.returncode == 0, done.stderr
+            founded(settings["DATABASE_URL"], settings["REDIS_URL"])
             service.start("worker", "worker")
         service.start("api", "serve")
         service.processes["api"].until(service.answers)

@@ -15,9 +15,9 @@ import pytest
 
 from benchmarks.replay import fill
 from infrastructure.ids import uuid7
-from tests.cli.process import wait_until
 from tests.examples.service import Service, serving
 from tests.examples.test_mirror import writing
+from tests.process import wait_until
 
 CLIENTS = 50
 LAST = "the-last-part"

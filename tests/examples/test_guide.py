@@ -9,16 +9,17 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.cli.process import ROOT
-from tests.examples.service import EMAIL, PASSWORD, Service
+from tests.examples.service import Service
+from tests.process import ROOT
 from tests.programs import needs
+from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD
 
 
 def snippets(url: str) -> str:
     """The commands of the guide, with the values that a reader puts in."""
     guide = (ROOT / "docs" / "consumers.md").read_text()
     script = "".join(re.findall(r"^```sh\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE))
-    for name, value in (("URL", url), ("EMAIL", EMAIL), ("PASSWORD", PASSWORD)):
+    for name, value in (("URL", url), ("EMAIL", ADMIN_EMAIL), ("PASSWORD", ADMIN_PASSWORD)):
         script, found = re.subn(rf"^{name}=.*$", f"{name}='{value}'", script, flags=re.MULTILINE)
         assert found == 1, f"the guide sets {name} once"
     # What is piped to the end must fail where any part of it does.

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import httpx
 
-from tests.cli.process import wait_until
 from tests.examples.service import Service
+from tests.process import wait_until
 
 KILLS = int(os.environ.get("TORTURE_KILLS", 10))
 WRITERS = 3

@@ -19,11 +19,7 @@ from uuid import UUID
 import httpx
 from sqlalchemy import make_url
 
-from commands.accounts import RegisterAccount
-from commands.kernel import Context
-from domain.account import Role
 from infrastructure.event_store.checks import verify
-from infrastructure.preparing import prepare
 from infrastructure.runtime import open_runtime
 from infrastructure.settings import Settings
 from infrastructure.transparency.checking import check as check_log
@@ -34,7 +30,7 @@ from tests.faults.judging import judge, log_of, shelves
 from tests.faults.shoppers import Shopper
 from tests.infrastructure.event_store.proxy import Proxy
 from tests.servers import MariaDB, Valkey
-from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, SECRETS, Api, Process, Worker
+from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, Api, Process, Worker, founded
 
 SHOPPERS = 6
 ITEMS = 3
@@ -89,11 +85,8 @@ class Deployment:
         self.set_clock(wrong_by_seconds=0)
         self.api_wire, self.worker_wire = Proxy(mariadb.port), Proxy(mariadb.port)
         url = mariadb.create_database("faults")
-        self.direct = SECRETS | {"DATABASE_URL": url, "REDIS_URL": redis.url}
+        self.direct = founded(url, redis.url)
         self.runtime = open_runtime(Settings.read(self.direct))
-        prepare(self.runtime)
-        admin = self.runtime.build(RegisterAccount, {**LOGIN, "role": Role.ADMIN})
-        self.runtime.execute(admin, Context(actor=None, role="system", correlation_id="tests"))
 
         def wired(wire: Proxy) -> dict[str, str]:
             # In clear, for the wire to see a COMMIT: MySQL 9 would encrypt.

@@ -53,7 +53,11 @@ def test_a_full_disk_stops_writes_only_and_heals(tmp_path: Path, table: list[Out
         shown = listed(client, token)
         was_up = api.is_running
     api.stop()
-    wrong = [said.stdout for said in (api.run(*check) for check in CHECKS) if said.returncode]
+    wrong = [
+        said.stdout + said.stderr
+        for said in (api.run(*check) for check in CHECKS)
+        if said.returncode
+    ]
     failed = Counter(f"{a.status_code} {a.json()['type'][15:]}" for _, a in answers if a.is_error)
     lost = sorted(done(answers) - shown)
     table.append(Outcome("disk full", len(answers), failed, lost, wrong, healthy, was_up))

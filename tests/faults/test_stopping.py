@@ -13,8 +13,7 @@ import httpx
 
 from tests.faults.deployment import until
 from tests.servers import MariaDB, Valkey
-from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, Api
-from tests.shop import prepare_url
+from tests.service import Api, founded
 
 ASKED = 6
 WAITING = """\
@@ -24,12 +23,8 @@ SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting fo
 def test_requests_under_way_are_answered_before_the_api_ends(
     own_mariadb: MariaDB, own_valkey: Valkey, tmp_path: Path
 ) -> None:
-    url = own_mariadb.create_database("stopping")
-    prepare_url(url)
-    admin = {"ADMIN_EMAIL": ADMIN_EMAIL, "ADMIN_PASSWORD": ADMIN_PASSWORD}
-    settings = {"DATABASE_URL": url, "REDIS_URL": own_valkey.url, **admin}
+    settings = founded(own_mariadb.create_database("stopping"), own_valkey.url)
     api = Api.start(tmp_path / "api", **settings, WEB_CONCURRENCY="2")
-    assert api.run("accounts", "create-admin").returncode == 0
     with closing(api.client()) as client, ThreadPoolExecutor(ASKED) as threads:
 
         def register(number: int) -> httpx.Response:

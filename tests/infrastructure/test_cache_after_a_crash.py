@@ -13,7 +13,7 @@ from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
 from projections.tokens import NOTHING_SEEN, Token
 from tests import builders as b
-from tests.cli.process import wait_until
+from tests.process import wait_until
 from tests.projections.views import record, settle
 
 ID = b.CUSTOMER_ID

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection
 
 from infrastructure.database import Database
-from tests.cli.process import wait_until
 from tests.infrastructure.event_store.legs import on_mysql, on_sqlite
+from tests.process import wait_until
 
 
 def insert(connection: Connection, name: str) -> None:

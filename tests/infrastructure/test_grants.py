@@ -17,8 +17,8 @@ from infrastructure.preparing import begin, prepare, rebuild
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.setting_values import Account
 from infrastructure.settings import Settings
-from tests.cli.process import distributed, run
 from tests.conftest import TEST_MYSQLD
+from tests.process import distributed, run
 from tests.servers import MariaDB
 from tests.shop import PASSWORD, SECRETS, Shop, done
 

@@ -9,8 +9,8 @@ import pytest
 from infrastructure import periodic
 from infrastructure.periodic import Periodic
 from infrastructure.runtime import Runtime
-from tests.cli.process import wait_until
 from tests.infrastructure.transparency.past import happen
+from tests.process import wait_until
 
 
 def test_one_survives_what_goes_wrong_and_the_other_goes_on_meanwhile(

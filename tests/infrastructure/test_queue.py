@@ -12,7 +12,7 @@ from rq import Queue
 from infrastructure import queue, redis_link
 from infrastructure.queue import ADVANCE, VIEWS, Nudge
 from infrastructure.redis_link import Link
-from tests.cli.process import wait_until
+from tests.process import wait_until
 from tests.servers import Valkey
 
 

@@ -21,7 +21,7 @@ from infrastructure.redis_cache import RedisCache
 from infrastructure.redis_link import Link
 from tests.api.limits import Strict, beside, left
 from tests.api.limits import strict as strict
-from tests.cli.process import wait_until
+from tests.process import wait_until
 from tests.servers import Valkey
 from tests.shop import Shop, done
 

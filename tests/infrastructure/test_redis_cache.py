@@ -17,7 +17,7 @@ from infrastructure.settings import Settings
 from projections.cache import Cache
 from projections.tokens import NOTHING_SEEN, Token
 from tests import builders as b
-from tests.cli.process import wait_until
+from tests.process import wait_until
 from tests.projections.caches import entry
 from tests.projections.caches import redis_cache as connected
 from tests.projections.views import record, settle

@@ -18,7 +18,7 @@ from infrastructure.preparing import prepare
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
 from tests import builders as b
-from tests.cli.process import wait_until
+from tests.process import wait_until
 from tests.projections.views import record
 from tests.schema import Schema
 from tests.servers import Valkey

@@ -8,7 +8,7 @@ import pytest
 
 from infrastructure.runtime import Runtime, open_runtime
 from infrastructure.settings import Settings
-from tests.cli.process import distributed
+from tests.process import distributed
 from tests.schema import Schema
 from tests.servers import Valkey
 

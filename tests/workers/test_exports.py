@@ -23,7 +23,7 @@ from infrastructure.exporting import ALIVE
 from infrastructure.exports import Export, Kind, Wanted
 from infrastructure.runtime import Runtime
 from tests import builders as b
-from tests.cli.process import Process
+from tests.process import Process
 from tests.projections.views import record, settle
 
 ITEMS, MOVEMENTS = 30, 400

@@ -15,7 +15,7 @@ from domain.kernel import Event
 from infrastructure.queue import VIEWS
 from infrastructure.runtime import Runtime
 from tests import builders as b
-from tests.cli.process import Process
+from tests.process import Process
 from tests.projections.views import contents, record, rewind, settle
 from tests.servers import Valkey
 

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Self
 
 from tests import leaks
-from tests.server_process import free_port
+from tests.server_process import dies_with_the_tests, free_port
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 60
 """Far more than anything here takes; who waits this long waits for nothing."""
 KEYS = {
@@ -24,21 +24,14 @@ KEYS = {
 }
 
 
-_PLENTY = {"RATE_LIMIT_ENABLED": "0"}
-"""Tests ask more often than people do."""
-
-
 def distributed(database_url: str, redis_url: str) -> dict[str, str]:
     return {"DATABASE_URL": database_url, "REDIS_URL": redis_url, **KEYS}
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    return (
-        {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
-        | _PLENTY
-        | {"PORT": str(free_port())}
-        | dict(settings)
-    )
+    """Nothing of the developer's but the path; and tests ask more often than people do."""
+    ours = {"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "RATE_LIMIT_ENABLED": "0"}
+    return {"PATH": os.environ["PATH"], "PORT": str(free_port()), **ours, **settings}
 
 
 def run(
@@ -57,7 +50,8 @@ def run(
 
 
 class Process:
-    """A command that goes on until it is ended, together with all it started."""
+    """A command that goes on until it is ended, together with all it started: by the test, and
+    by the kernel where that was killed itself."""
 
     def __init__(
         self,
@@ -76,6 +70,7 @@ class Process:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
+                preexec_fn=dies_with_the_tests(),
             )
 
     def __enter__(self) -> Self:
@@ -90,6 +85,10 @@ class Process:
         """Kill it unless it has ended already."""
         if self._process.poll() is None:
             self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def said(self) -> str:
         return self.out.read_text()
@@ -118,6 +117,11 @@ class Process:
 
     def must_live(self) -> None:
         assert self._process.poll() is None, f"it ended:\n{self.said()}\n{self.complained()}"
+
+
+def children(pid: int) -> list[int]:
+    """The processes that it has started; Linux knows them."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def wait_until(
