@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, event, inspect
 
 from infrastructure import migrations
 from infrastructure.database import Database
 from infrastructure.event_store.tables import metadata
-from infrastructure.migrations import migrate, pending_migrations
+from infrastructure.migrations import migrate, pending_migrations, revisions
 from tests.servers import MariaDB
 
 HOLD_SECONDS = 0.5
@@ -116,8 +117,8 @@ def test_the_comparison_sees_a_difference(database: Database) -> None:
         assert any("surplus" in str(difference) for difference in everything_compared(context))
 
 
-def test_migrations_are_found_beside_the_code() -> None:
-    folder = Path(migrations.__file__).parent
+def test_a_file_is_named_after_its_revision() -> None:
+    scripts = ScriptDirectory(Path(migrations.__file__).parent)
 
-    assert (folder / "env.py").exists()
-    assert list((folder / "versions").glob("r0001_*.py"))
+    assert revisions()[0] == "0001"
+    assert [script.revision for script in scripts.walk_revisions()] == revisions()[::-1]
