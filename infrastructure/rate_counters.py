@@ -7,19 +7,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
 from typing import Any, NamedTuple, Protocol
 
 from limits import RateLimitItem
-from limits.storage import RedisStorage
+from limits.storage import MemoryStorage, RedisStorage
 from redis.exceptions import NoScriptError
 
 from infrastructure.redis_cache import RedisCache
 from infrastructure.redis_link import Link
 from projections.cache import Cache, Looked
-
-WINDOWS_SWEPT = 1_000
-"""Fewer windows in this process are not worth looking which of them have ended."""
 
 
 @dataclass(frozen=True)
@@ -73,39 +69,23 @@ class Counter(Protocol):
         """Whether it was counted in its window. Counts nothing."""
 
 
-class _Window(NamedTuple):
-    """`end` is by the clock that nobody sets."""
-
-    used: int
-    end: float
-
-
 class LocalCounter:
     """For what is one process, or has to do without the others."""
 
     def __init__(self, cache: Cache | None = None) -> None:
-        self._cache, self._lock = cache, Lock()
-        self._windows: dict[str, _Window] = {}
-        self._swept_at = WINDOWS_SWEPT
+        self._storage, self._cache = MemoryStorage(), cache
 
     def count(self, hits: Sequence[Hit]) -> list[Count]:
-        now = time.monotonic()
-        with self._lock:
-            if len(self._windows) >= self._swept_at:
-                self._sweep(now)
-            return [self._counted(hit, now) for hit in hits]
+        return [Count(hit, self._incremented(hit), self._seconds(hit)) for hit in hits]
 
-    def _counted(self, hit: Hit, now: float) -> Count:
-        used, end = self._windows.get(hit.key, _NONE)
-        if end <= now:
-            used, end = 0, now + hit.seconds
-        self._windows[hit.key] = _Window(used + 1, end)
-        return Count(hit, used + 1, math.ceil(end - now))
+    def _incremented(self, hit: Hit) -> int:
+        # The clock was set back: the window would end that much later.
+        if self._storage.get_expiry(hit.key) > time.time() + hit.seconds:
+            self._storage.clear(hit.key)
+        return self._storage.incr(hit.key, hit.seconds)
 
-    def _sweep(self, now: float) -> None:
-        """Not before there are twice as many again: what it costs is shared by all of those."""
-        self._windows = {key: one for key, one in self._windows.items() if one.end > now}
-        self._swept_at = max(WINDOWS_SWEPT, 2 * len(self._windows))
+    def _seconds(self, hit: Hit) -> int:
+        return max(1, math.ceil(self._storage.get_expiry(hit.key) - time.time()))
 
     def count_and_look(
         self, hits: Sequence[Hit], generation: int, key: str
@@ -114,10 +94,9 @@ class LocalCounter:
         return self.count(hits), looked
 
     def knows(self, hit: Hit) -> bool:
-        return self._windows.get(hit.key, _NONE).end > time.monotonic()
+        return self._storage.get(hit.key) > 0
 
 
-_NONE = _Window(0, 0.0)
 _COUNT = """
 local counts = {}
 for i = 1, #ARGV do

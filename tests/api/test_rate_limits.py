@@ -328,7 +328,8 @@ def _end_windows(runtime: Runtime) -> None:
         for key in runtime.redis.keys("LIMITS:*"):
             runtime.redis.pexpire(key, 0)
         return
-    vars(runtime.rate_limits.counter)["_windows"].clear()
+    storage: Any = vars(runtime.rate_limits.counter)["_storage"]
+    storage.expirations = dict.fromkeys(storage.expirations, 0.0)
 
 
 def test_head_counts_like_get(strict: Strict) -> None:
