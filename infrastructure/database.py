@@ -98,22 +98,8 @@ class Database:
             pool_reset_on_return=None,
             # Errors are logged, and parameters are people's names and addresses.
             hide_parameters=True,
+            connect_args=self._driver_options(autocommit),
         )
-        if self.is_mysql:
-            options["connect_args"] = dict(
-                charset="utf8mb4",
-                connect_timeout=CONNECT_TIMEOUT_SECONDS,
-                read_timeout=self._silence_seconds(),
-                write_timeout=self._silence_seconds(),
-                autocommit=autocommit,
-                cursorclass=BulkCursor,
-                client_flag=0 if autocommit else CLIENT.MULTI_STATEMENTS,
-                conv={**conversions, **ENCODERS, FIELD_TYPE.DATETIME: datetime.fromisoformat},
-            )
-        else:
-            options["connect_args"] = dict(
-                timeout=self._lock_wait_seconds, check_same_thread=False, isolation_level=None
-            )
         if autocommit:
             options["isolation_level"] = "AUTOCOMMIT"
             options["skip_autocommit_rollback"] = True
@@ -129,6 +115,22 @@ class Database:
         elif not autocommit:
             event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
+
+    def _driver_options(self, autocommit: bool) -> dict[str, Any]:
+        if not self.is_mysql:
+            return dict(
+                timeout=self._lock_wait_seconds, check_same_thread=False, isolation_level=None
+            )
+        return dict(
+            charset="utf8mb4",
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=self._silence_seconds(),
+            write_timeout=self._silence_seconds(),
+            autocommit=autocommit,
+            cursorclass=BulkCursor,
+            client_flag=0 if autocommit else CLIENT.MULTI_STATEMENTS,
+            conv={**conversions, **ENCODERS, FIELD_TYPE.DATETIME: datetime.fromisoformat},
+        )
 
     def _silence_seconds(self) -> int | None:
         """How long a socket may say nothing: the server's own limits strike first."""

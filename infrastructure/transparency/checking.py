@@ -6,10 +6,10 @@ their number but for one hash in 256.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -34,6 +34,8 @@ from infrastructure.transparency.verifier import (
 )
 
 CHUNK = 4 * TILE_WIDTH
+
+T = TypeVar("T")
 
 
 class Finding(msgspec.Struct):
@@ -78,38 +80,16 @@ def _findings(
     headed: bool,
 ) -> Iterator[Finding]:
     """`headed`: the head can be read, if there is one. Else what is held stands for it."""
-    trusted, kept = list[Key](), None
-    for text, id in [(key, None) for key in keys] or connection.execute(_keys):
-        try:
-            trusted.append(key := Key.parse(str(text)))
-        except Fault as fault:
-            yield Finding(str(fault))
-            continue
-        if not keys and id != key.id:
-            yield Finding(f"the log keeps the key {key.id.hex()} under another id")
+    trusted = yield from _trusted(connection, keys)
     if found is not None and (wrong := _misnoted(found, trusted)):
         yield Finding(f"the head of the log is not what was signed: {wrong}")
-    if held is not None:
-        try:
-            kept = open_checkpoint(held, trusted)
-        except Fault as fault:
-            yield Finding(f"the checkpoint held: {fault}")
+    kept = yield from _kept(held, trusted)
     head = found or Head("", 0, EMPTY_ROOT, "")
     if kept is not None and not headed:
         head = Head(*kept, "")
     if kept is not None and kept.origin != head.origin:
         yield Finding(f"the log calls itself {head.origin}, the checkpoint held is {kept.origin}'s")
-    edge, passed = Edge(), EMPTY_ROOT
-    size, most = head.size, _most(connection)
-    if size > most:
-        size = connection.scalar(select(func.count()).select_from(feed)) or 0
-        yield Finding(f"the log has {head.size} events by its head, the feed has {size}")
-    for hash, wrongs in _leaves(connection, size):
-        yield from wrongs
-        for place, hashes in edge.append(hash):
-            yield from _unlike(connection, place, hashes)
-        if kept is not None and edge.size == kept.size:
-            passed = edge.root()
+    edge, passed = yield from _grown(connection, head, kept)
     if headed:
         for place, hashes in edge.partial():
             yield from _unlike(connection, place, hashes)
@@ -119,6 +99,53 @@ def _findings(
     if kept is not None:
         yield from _broken_off(head, kept, passed)
     yield from map(Finding, checks.faults(connection))
+
+
+Findings = Generator[Finding, None, T]
+"""What is wrong on the way to something."""
+
+
+def _trusted(connection: Connection, keys: Sequence[str]) -> Findings[list[Key]]:
+    """These keys, else those that the log publishes."""
+    trusted = list[Key]()
+    for text, id in [(key, None) for key in keys] or connection.execute(_keys):
+        try:
+            trusted.append(key := Key.parse(str(text)))
+        except Fault as fault:
+            yield Finding(str(fault))
+            continue
+        if not keys and id != key.id:
+            yield Finding(f"the log keeps the key {key.id.hex()} under another id")
+    return trusted
+
+
+def _kept(held: str | None, trusted: Sequence[Key]) -> Findings[Checkpoint | None]:
+    """The checkpoint that somebody kept."""
+    if held is None:
+        return None
+    try:
+        return open_checkpoint(held, trusted)
+    except Fault as fault:
+        yield Finding(f"the checkpoint held: {fault}")
+        return None
+
+
+def _grown(
+    connection: Connection, head: Head, kept: Checkpoint | None
+) -> Findings[tuple[Edge, bytes]]:
+    """The tree that the leaves of the log give, and its root where the one kept ends."""
+    edge, passed = Edge(), EMPTY_ROOT
+    size = head.size
+    if size > _most(connection):
+        size = connection.scalar(select(func.count()).select_from(feed)) or 0
+        yield Finding(f"the log has {head.size} events by its head, the feed has {size}")
+    for hash, wrongs in _leaves(connection, size):
+        yield from wrongs
+        for place, hashes in edge.append(hash):
+            yield from _unlike(connection, place, hashes)
+        if kept is not None and edge.size == kept.size:
+            passed = edge.root()
+    return edge, passed
 
 
 _keys = select(log_keys.c.public_key, log_keys.c.key_id)
