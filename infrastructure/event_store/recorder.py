@@ -50,17 +50,8 @@ class SnapshotRecorder(AggregateRecorder):
             with self._database.transaction() as connection, _conflicts_told():
                 connection.execute(insert(snapshots), [vars(each) for each in stored_events])
 
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> list[StoredEvent]:
-        statement = select(snapshots)
-        chosen = _chosen(snapshots, statement, originator_id, gt, lte, desc, limit)
+    def select_events(self, originator_id: UUID | str, **bounds: Any) -> list[StoredEvent]:
+        chosen = _chosen(snapshots, select(snapshots), originator_id, **bounds)
         with self._database.reading() as connection:
             return [StoredEvent(*row) for row in connection.execute(chosen)]
 
@@ -119,16 +110,8 @@ class EventRecorder(ApplicationRecorder):
         rows = ", ".join([_ROW] * len(ordered))
         self._database.write_last(_APPEND.format(rows=rows), (*values, _naive(now), runs))
 
-    def select_events(
-        self,
-        originator_id: UUID | str,
-        *,
-        gt: int | None = None,
-        lte: int | None = None,
-        desc: bool = False,
-        limit: int | None = None,
-    ) -> list[StoredRecord]:
-        chosen = _chosen(events, _select_records, originator_id, gt, lte, desc, limit)
+    def select_events(self, originator_id: UUID | str, **bounds: Any) -> list[StoredRecord]:
+        chosen = _chosen(events, _select_records, originator_id, **bounds)
         with self._database.reading() as connection:
             return [StoredRecord(*row) for row in connection.execute(chosen)]
 
@@ -201,10 +184,11 @@ def _chosen(
     table: Table,
     statement: Select[Any],
     originator_id: UUID | str,
-    gt: int | None,
-    lte: int | None,
-    desc: bool,
-    limit: int | None,
+    *,
+    gt: int | None = None,
+    lte: int | None = None,
+    desc: bool = False,
+    limit: int | None = None,
 ) -> Select[Any]:
     version = table.c.originator_version
     statement = statement.where(table.c.originator_id == originator_id)

@@ -98,8 +98,8 @@ def test_a_failed_attempt_leaves_the_key_free(store: EventStore) -> None:
     assert receive_once(store, OTHER_PAYLOAD, b"answer") == b"answer"
 
 
-def test_duplicates_at_the_same_time_have_one_effect(store: EventStore) -> None:
-    add_item(store)
+def answers_at_once(store: EventStore) -> set[bytes]:
+    """What eight get who come with one key together."""
     together = Barrier(8)
 
     def request(number: int) -> bytes:
@@ -107,9 +107,13 @@ def test_duplicates_at_the_same_time_have_one_effect(store: EventStore) -> None:
         return receive_once(store, KEY, b"answer %d" % number)
 
     with ThreadPoolExecutor(8) as pool:
-        answers = set(pool.map(request, range(8)))
+        return set(pool.map(request, range(8)))
 
-    assert len(answers) == 1
+
+def test_duplicates_at_the_same_time_have_one_effect(store: EventStore) -> None:
+    add_item(store)
+
+    assert len(answers_at_once(store)) == 1
     assert on_hand(store) == 1
 
 
@@ -134,16 +138,8 @@ def test_of_many_that_find_an_expired_key_one_takes_it(database: Database) -> No
     add_item(store)
     receive_once(store, KEY, b"first")
     clock.now += timedelta(hours=24)
-    together = Barrier(8)
 
-    def request(number: int) -> bytes:
-        together.wait()
-        return receive_once(store, KEY, b"answer %d" % number)
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = set(pool.map(request, range(8)))
-
-    assert len(answers) == 1
+    assert len(answers_at_once(store)) == 1
     assert on_hand(store) == 2
 
 
