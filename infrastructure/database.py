@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from infrastructure.bulk_cursor import ENCODERS, BulkCursor
 from infrastructure.packets import begin, connect, keep, renew
+from projections.sql import parameter_mark
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_SECONDS = 10
@@ -82,6 +83,7 @@ class Database:
         self._written = ContextVar[list[Write]]("written")
         self._reads = self._engine(pool_size, autocommit=True)
         self._writes = self._engine(pool_size, autocommit=False)
+        self.mark = parameter_mark(self._reads.dialect)
         self._use = use
         if use is not None:
             use.count_connections("reads", self._reads)

@@ -59,7 +59,6 @@ class FeedPages:
 
     def __init__(self, database: Database, mapper: EventMapper) -> None:
         self._database, self._mapper = database, mapper
-        self._mark = "%s" if database.is_mysql else "?"
         join = "STRAIGHT_JOIN" if database.is_mysql else "CROSS JOIN"
         self._select = _SELECT.format(join=join)
 
@@ -140,17 +139,18 @@ class FeedPages:
         return connection.exec_driver_sql("SELECT MAX(position) FROM feed").scalar() or 0
 
     def _row(self, connection: Connection, position: int) -> FeedRow | None:
-        return next(iter(self._plain(connection, f"f.position = {self._mark}", [position])), None)
+        where = f"f.position = {self._database.mark}"
+        return next(iter(self._plain(connection, where, [position])), None)
 
     def _behind(
         self, connection: Connection, cursor: Cursor, to: int, topics: Collection[str] | None
     ) -> list[FeedRow]:
         """Those with these tags, and in any case the last one. Raises `FeedFork`."""
-        where = _RANGE.replace("?", self._mark)
+        where = _RANGE.replace("?", self._database.mark)
         arguments: list[object] = [cursor.position, to]
         if topics is not None:
             some = ", ".join(["?"] * len(topics)) or "NULL"
-            where += _SOME.format(topics=some).replace("?", self._mark)
+            where += _SOME.format(topics=some).replace("?", self._database.mark)
             arguments += [cursor.position, to, *topics]
         rows = self._packed(connection, where, arguments) if self._database.is_mysql else None
         if rows is None:

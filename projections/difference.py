@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Connection, Dialect, Table
 
 from projections.kernel import Row
+from projections.sql import parameter_mark
 from projections.tables import tables
 from projections.views import TOTALS
 
@@ -127,7 +128,7 @@ def _upsert(table: Table, dialect: Dialect, add: bool = False) -> _Write:
 @cache
 def _delete(table: Table, dialect: Dialect, nothing: tuple[str, ...] = ()) -> _Write:
     """By key; with `nothing`, where those columns are all 0."""
-    mark = "?" if dialect.name == "sqlite" else "%s"
+    mark = parameter_mark(dialect)
     fits = [f"{column.name} = {mark}" for column in table.primary_key]
     fits += [f"{name} = 0" for name in nothing]
     statement = f"DELETE FROM {table.name} WHERE {' AND '.join(fits)}"  # noqa: S608 (as above)

@@ -22,6 +22,7 @@ from domain.kernel import BrokenHistory, Recorded
 from projections.cache import Cache, Entry, nothing
 from projections.difference import Difference, Keyed, keyed
 from projections.kernel import Connections, Feed, FeedEntry, Fold, OtherFolds, Row, decoded
+from projections.sql import parameter_mark
 from projections.tables import generations, tables
 from projections.views import FOLDS, TABLE_OF, fingerprint
 
@@ -246,12 +247,8 @@ def _stored(connection: Connection, generation: int, ids: list[bytes]) -> Iterab
     if not ids:
         return ()
     names = {name: table.name for name, table in tables(generation).items()}
-    marks = ", ".join([_mark(connection)] * len(ids))
+    marks = ", ".join([parameter_mark(connection.dialect)] * len(ids))
     return connection.exec_driver_sql(_STORED.format(**names, marks=marks), (*ids, *ids))
-
-
-def _mark(connection: Connection) -> str:
-    return "?" if connection.dialect.name == "sqlite" else "%s"
 
 
 def _entry(stream: Stream, position: int) -> Entry:
@@ -272,5 +269,5 @@ def _lock(generation: int) -> Any:
 
 
 def _advance(connection: Connection) -> str:
-    mark = _mark(connection)
+    mark = parameter_mark(connection.dialect)
     return f"UPDATE {generations.name} SET position = {mark} WHERE generation = {mark}"  # noqa: S608

@@ -61,3 +61,8 @@ def insert_if_absent(table: Table) -> Insert:
     """Waits for a transaction that is inserting the same key; `rowcount` says who did it."""
     ignoring = insert(table).prefix_with("OR IGNORE", dialect="sqlite")
     return ignoring.prefix_with("IGNORE", dialect="mysql")
+
+
+def parameter_mark(dialect: Dialect) -> str:
+    """What stands for a parameter in a statement that the driver gets as it is."""
+    return "?" if dialect.name == "sqlite" else "%s"

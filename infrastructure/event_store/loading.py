@@ -69,7 +69,6 @@ class Loader:
     def __init__(self, database: Database, mapper: EventMapper, keyring: KeyRing) -> None:
         self._database, self._mapper, self._keyring = database, mapper, keyring
         self._events = EventRecorder(database)
-        self._mark = "%s" if database.is_mysql else "?"
         self._remembered = OrderedDict[tuple[str, UUID], Memory]()
 
     def load(self, wanted: Sequence[Wanted]) -> list[Loaded]:
@@ -100,7 +99,7 @@ class Loader:
             if personal_fields(kind):
                 parts.append(_KEY_OF.format(n=n))
                 parameters.append(id.bytes)
-        statement = "\nUNION ALL ".join(parts).replace("?", self._mark)
+        statement = "\nUNION ALL ".join(parts).replace("?", self._database.mark)
         found = [_Found() for _ in wanted]
         with self._database.reading() as connection:
             rows = connection.exec_driver_sql(statement, tuple(parameters)).all()

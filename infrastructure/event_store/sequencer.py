@@ -45,7 +45,6 @@ class Sequencer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._mark = "%s" if database.is_mysql else "?"
         self._join = "STRAIGHT_JOIN" if database.is_mysql else "JOIN"
 
     def step(self, limit: int = BATCH) -> int:
@@ -77,7 +76,7 @@ class Sequencer:
 
     def _plan(self, limit: int) -> tuple[int, list[Commit]]:
         with self._database.reading() as connection:
-            select = _PENDING.format(mark=self._mark)
+            select = _PENDING.format(mark=self._database.mark)
             rows = connection.exec_driver_sql(select, (limit,)).all()
             commits = [Commit(row.id, decode_runs(row.runs)) for row in rows]
             ordered = in_order(commits, self._sequenced(connection, predecessors(commits)))
@@ -118,6 +117,6 @@ class Sequencer:
     def _rows(self, count: int, width: int) -> str:
         """A derived table of parameters, with columns a, b."""
         names = "ab"[:width]
-        first = ", ".join(f"{self._mark} AS {name}" for name in names)
-        more = ", ".join([self._mark] * width)
+        first = ", ".join(f"{self._database.mark} AS {name}" for name in names)
+        more = ", ".join([self._database.mark] * width)
         return " UNION ALL ".join([f"SELECT {first}"] + [f"SELECT {more}"] * (count - 1))

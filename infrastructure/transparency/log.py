@@ -193,8 +193,8 @@ def _edge(size: int) -> list[Place]:
 
 
 def _tiles_statement(database: Database) -> str:
-    mark = "%s" if database.is_mysql else "?"
-    return f"REPLACE INTO log_tiles (level, number, hashes) VALUES ({mark}, {mark}, {mark})"  # noqa: S608
+    marks = ", ".join([database.mark] * 3)
+    return f"REPLACE INTO log_tiles (level, number, hashes) VALUES ({marks})"  # noqa: S608
 
 
 _head = select(log_head).where(log_head.c.id == HEAD)

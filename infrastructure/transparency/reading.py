@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from infrastructure.event_store.tables import feed
 from infrastructure.transparency.merkle import HASH_BYTES, split
 from infrastructure.transparency.verifier import Event, leaf, leaf_hash
+from projections.sql import parameter_mark
 
 
 class Broken(NamedTuple):
@@ -42,7 +43,7 @@ class _Row(Struct, array_like=True):
 
 def entries(connection: Connection, after: int, until: int) -> Iterator[Event | Broken]:
     """What the feed holds from behind one position up to and including another."""
-    statement = _ENTRIES.format(mark=_mark(connection))
+    statement = _ENTRIES.format(mark=parameter_mark(connection.dialect))
     for row in connection.exec_driver_sql(statement, (after, until)):
         yield _entry(row)
 
@@ -67,7 +68,7 @@ def leaf_hashes(connection: Connection, after: int, until: int) -> list[bytes]:
 
 def of_stream(connection: Connection, id: UUID) -> list[Event | Broken]:
     """A stream's events that are in the feed, by version."""
-    statement = _STREAM.format(mark=_mark(connection))
+    statement = _STREAM.format(mark=parameter_mark(connection.dialect))
     rows = connection.exec_driver_sql(statement, (id.bytes,))
     return [_entry(row) for row in rows]
 
@@ -110,10 +111,6 @@ def _is(holds: Any, column: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
-
-
-def _mark(connection: Connection) -> str:
-    return "?" if connection.dialect.name == "sqlite" else "%s"
 
 
 def microseconds(moment: Any) -> int:

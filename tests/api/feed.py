@@ -66,7 +66,7 @@ class Backup:
             }
 
     def put_back(self) -> None:
-        mark = "%s" if self._database.is_mysql else "?"
+        mark = self._database.mark
         with self._database.transaction() as connection:
             for table, rows in self._rows.items():
                 connection.exec_driver_sql(f"DELETE FROM {table}")  # noqa: S608
