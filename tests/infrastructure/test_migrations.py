@@ -85,6 +85,17 @@ def test_a_broken_migration_is_taken_up_again(empty: Database) -> None:
         assert "running_numbers" in inspect(connection).get_table_names()
 
 
+def test_an_older_schema_is_brought_up_to_date(empty: Database) -> None:
+    migrate(empty)
+    with empty.transaction() as connection:
+        older = f"UPDATE alembic_version SET version_num = '{revisions()[-2]}'"  # noqa: S608
+        connection.exec_driver_sql(older)
+    assert pending_migrations(empty)
+
+    migrate(empty)
+    assert not pending_migrations(empty)
+
+
 def test_a_newer_schema_is_not_pending(empty: Database) -> None:
     migrate(empty)
     with empty.transaction() as connection:
