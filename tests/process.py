@@ -125,10 +125,14 @@ def children(pid: int) -> list[int]:
 
 
 def wait_until(
-    happened: Callable[[], object], *, or_fail: Callable[[], None] = lambda: None
+    happened: Callable[[], object],
+    otherwise: str = "it never happened",
+    *,
+    or_fail: Callable[[], None] = lambda: None,
+    seconds: float = PATIENCE_SECONDS,
 ) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + seconds
     while not happened():
         or_fail()
-        assert time.monotonic() < deadline, "it never happened"
+        assert time.monotonic() < deadline, otherwise
         time.sleep(0.02)

@@ -211,6 +211,12 @@ class Shop(Client):
         """One that no vehicle has."""
         return f"2T1BR32E{next(self._numbers):09d}"
 
+    def person(self, role: str = "mechanic") -> tuple[str, str]:
+        """Somebody who logs in with PASSWORD: the id and the e-mail of the account."""
+        email = self.email(role)
+        body = {"email": email, "password": PASSWORD, "role": role}
+        return done(self.post("/v1/accounts", json=body))["id"], email
+
     def customer(self, **fields: Any) -> str:
         given = {"name": CUSTOMER_NAME, "email": self.email(), "phone": PHONE, "address": ADDRESS}
         return self._made("/v1/customers", given | fields)

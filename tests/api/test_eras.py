@@ -10,24 +10,10 @@ from falcon.testing import TestClient
 
 from api.app import create_app
 from domain.account import Role
-from infrastructure import sessions
 from infrastructure.runtime import Runtime, open_runtime
 from tests.api.answers import is_problem
 from tests.personal import NEW_PASSWORD
 from tests.shop import PASSWORD, Client, Shop, done
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An account's standing is looked up each time."""
-    monkeypatch.setattr(sessions, "STANDING_SECONDS", -1.0)
-
-
-def _person(shop: Shop, role: str = "mechanic") -> tuple[str, str]:
-    """The id and the e-mail of a new account."""
-    email = shop.email(role)
-    body = {"email": email, "password": PASSWORD, "role": role}
-    return done(shop.post("/v1/accounts", json=body))["id"], email
 
 
 def _session(shop: Shop, email: str, password: str = PASSWORD) -> dict[str, Any]:
@@ -43,7 +29,7 @@ def _refreshed(shop: Shop, session: dict[str, Any]) -> Client:
 
 
 def test_a_new_password_ends_the_access_tokens_too(shop: Shop, at_once: None) -> None:
-    _, email = _person(shop)
+    _, email = shop.person()
     mine, stolen = (shop.with_access_token(_session(shop, email)["access_token"]) for _ in "ab")
 
     done(mine.patch("/v1/me", json={"password": NEW_PASSWORD}))
@@ -55,7 +41,7 @@ def test_a_new_password_ends_the_access_tokens_too(shop: Shop, at_once: None) ->
 
 
 def test_an_admin_who_sets_a_password_ends_the_access_tokens_too(shop: Shop, at_once: None) -> None:
-    id, email = _person(shop)
+    id, email = shop.person()
     client = shop.with_access_token(_session(shop, email)["access_token"])
 
     done(shop.patch(f"/v1/accounts/{id}", json={"password": NEW_PASSWORD}))
@@ -64,7 +50,7 @@ def test_an_admin_who_sets_a_password_ends_the_access_tokens_too(shop: Shop, at_
 
 
 def test_a_new_email_ends_nothing(shop: Shop, at_once: None) -> None:
-    _, email = _person(shop)
+    _, email = shop.person()
     client = shop.with_access_token(_session(shop, email)["access_token"])
 
     done(client.patch("/v1/me", json={"email": shop.email()}))
@@ -73,7 +59,7 @@ def test_a_new_email_ends_nothing(shop: Shop, at_once: None) -> None:
 
 
 def test_a_new_role_is_taken_up_with_the_refresh_token(shop: Shop, at_once: None) -> None:
-    id, email = _person(shop)
+    id, email = shop.person()
     session, customer = _session(shop, email), shop.customer()
     client = shop.with_access_token(session["access_token"])
     done(client.patch(f"/v1/customers/{customer}", json={"name": "B"}))
@@ -89,7 +75,7 @@ def test_a_new_role_is_taken_up_with_the_refresh_token(shop: Shop, at_once: None
 
 
 def test_a_reactivated_account_logs_in_anew(shop: Shop, at_once: None) -> None:
-    id, email = _person(shop)
+    id, email = shop.person()
     client = shop.with_access_token(_session(shop, email)["access_token"])
     done(shop.delete(f"/v1/accounts/{id}"))
     done(shop.post(f"/v1/accounts/{id}/reactivate"))
@@ -101,7 +87,7 @@ def test_a_reactivated_account_logs_in_anew(shop: Shop, at_once: None) -> None:
 
 def test_who_logs_in_anew_is_let_in_though_the_standing_remembered_is_older(shop: Shop) -> None:
     """Another process changed the password: this one remembers the account as it was."""
-    id, email = _person(shop)
+    id, email = shop.person()
     old = shop.with_access_token(_session(shop, email)["access_token"])
     assert old.get("/v1/tickets").status_code == 200
 
@@ -117,7 +103,7 @@ def test_a_session_that_the_password_change_overtakes_opens_nothing(
     shop: Shop, at_once: None, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """The password changes after the last look at the secrets, before the signature."""
-    id, email = _person(shop)
+    id, email = shop.person()
     session = _session(shop, email)
     credentials = shop.runtime.credentials
     original = getattr(credentials, way)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Thread
@@ -18,6 +17,7 @@ from infrastructure.access_tokens import InvalidAccess
 from infrastructure.feed_cursors import FeedFork
 from tests.api.answers import is_problem
 from tests.api.feed import LINES, Backup, Stream, everything, parsed, positions, read, types
+from tests.process import wait_until
 from tests.shop import Client, Shop, done
 
 PLACES = 4
@@ -51,13 +51,6 @@ def open_stream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Strea
 
 
 Open = Callable[..., Stream]
-
-
-def until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.005)
 
 
 def tails() -> list[Thread]:
@@ -315,7 +308,7 @@ def test_a_place_is_given_back_however_a_stream_ends(busy: Shop, open_stream: Op
     del never_read
     read_to_the_end.close()
     read_to_the_end.close()
-    until(lambda: tailer.taken <= 2)
+    wait_until(lambda: tailer.taken <= 2)
 
 
 def test_one_tail_serves_everybody_and_ends_with_the_last(busy: Shop, open_stream: Open) -> None:
@@ -325,7 +318,7 @@ def test_one_tail_serves_everybody_and_ends_with_the_last(busy: Shop, open_strea
     readers = [Thread(target=stream.events, args=(3,)) for stream in streams]
     for reader in readers:
         reader.start()
-    until(tails)
+    wait_until(tails)
     assert len(tails()) == 1
     busy.item(3)
     busy.position()
@@ -336,7 +329,7 @@ def test_one_tail_serves_everybody_and_ends_with_the_last(busy: Shop, open_strea
     for stream in streams:
         stream.close()
 
-    until(lambda: not tails())
+    wait_until(lambda: not tails())
 
 
 def test_who_is_too_slow_is_told_so_and_nobody_else(busy: Shop, open_stream: Open) -> None:
@@ -356,7 +349,7 @@ def test_who_is_too_slow_is_told_so_and_nobody_else(busy: Shop, open_stream: Ope
         busy.item(3)
         head = busy.position()
         quick.events(3)
-    until(lambda: tailer._end is not None and tailer._end.position == head)
+    wait_until(lambda: tailer._end is not None and tailer._end.position == head)
 
     assert slow.ending() == "too-slow"
 
@@ -420,7 +413,7 @@ def test_who_waits_is_answered_when_something_happens(busy: Shop) -> None:
 
     waiting = Thread(target=ask)
     waiting.start()
-    until(lambda: busy.runtime.tailer.taken)
+    wait_until(lambda: busy.runtime.tailer.taken)
     busy.item(3)
     busy.position()
     waiting.join(PATIENCE_SECONDS)

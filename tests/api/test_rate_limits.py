@@ -20,7 +20,7 @@ from tests.api.answers import is_problem, nothing_happens
 from tests.api.limits import Strict, left
 from tests.api.limits import strict as strict
 from tests.infrastructure.event_store.records import counted_statements
-from tests.shop import PASSWORD, Client, Shop, done
+from tests.shop import PASSWORD, Client, Shop
 
 DAY = 86_400
 
@@ -35,13 +35,6 @@ def _no_sql() -> Iterator[None]:
 def _log_in(shop: Shop, email: str, password: str = PASSWORD, peer: str = "192.0.2.1") -> Result:
     sent = {"email": email, "password": password}
     return shop.nobody().request("POST", "/v1/auth/login", json=sent, remote_addr=peer)
-
-
-def _person(shop: Shop) -> str:
-    """The e-mail of a new account."""
-    email = shop.email()
-    done(shop.post("/v1/accounts", json=dict(email=email, password=PASSWORD, role="mechanic")))
-    return email
 
 
 def _is_refused(answer: Result, budget: str) -> None:
@@ -185,7 +178,7 @@ def test_what_a_role_may_not_do_counts_as_well(strict: Strict) -> None:
 
 def test_a_shop_without_limits_says_nothing_of_them(strict: Strict) -> None:
     shop = strict(reads=1, writes=1, logins=1, wider=1, settings={"rate_limit_enabled": False})
-    email = _person(shop)
+    _, email = shop.person()
 
     for _ in range(3):
         for answer in (shop.get("/v1/tickets"), _log_in(shop, email)):
@@ -195,19 +188,19 @@ def test_a_shop_without_limits_says_nothing_of_them(strict: Strict) -> None:
 
 def test_a_password_is_guessed_a_few_times_only(strict: Strict) -> None:
     shop = strict(logins=2)
-    email = _person(shop)
+    _, email = shop.person()
 
     for guess in ("one wrong guess", "another wrong guess"):
         is_problem(_log_in(shop, email, guess), 401, "unauthorized")
 
     _is_refused(_log_in(shop, email.upper()), "logins")
     assert _log_in(shop, email, peer="192.0.2.2").status_code == 200
-    assert _log_in(shop, _person(shop)).status_code == 200
+    assert _log_in(shop, shop.person()[1]).status_code == 200
 
 
 def test_an_unknown_email_counts_like_a_wrong_password(strict: Strict) -> None:
     shop = strict(logins=2)
-    known, unknown = _person(shop), shop.email("nobody")
+    (_, known), unknown = shop.person(), shop.email("nobody")
 
     answers = [[_log_in(shop, email, "wrong") for _ in range(4)] for email in (known, unknown)]
 
@@ -227,7 +220,7 @@ def test_many_emails_tried_from_one_address_share_its_budget(strict: Strict) -> 
 
 def test_one_email_tried_from_everywhere_does_not_lock_its_owner_out(strict: Strict) -> None:
     shop = strict(logins=2, wider=2)
-    email = _person(shop)
+    _, email = shop.person()
     assert _log_in(shop, email, peer="192.0.2.100").status_code == 200
 
     guesses = [_log_in(shop, email, "wrong", peer=f"192.0.2.{n}") for n in range(6)]
@@ -242,7 +235,7 @@ def test_one_email_tried_from_everywhere_does_not_lock_its_owner_out(strict: Str
 
 def test_one_address_alone_does_not_use_up_what_an_email_has_everywhere(strict: Strict) -> None:
     shop = strict(logins=2, wider=3)
-    email = _person(shop)
+    _, email = shop.person()
 
     guesses = [_log_in(shop, email, "wrong", peer="192.0.2.1") for _ in range(6)]
 
@@ -252,7 +245,7 @@ def test_one_address_alone_does_not_use_up_what_an_email_has_everywhere(strict: 
 
 def test_a_failed_login_makes_no_home(strict: Strict) -> None:
     shop = strict(logins=1, wider=1)
-    email = _person(shop)
+    _, email = shop.person()
     is_problem(_log_in(shop, email, "wrong", peer="192.0.2.1"), 401, "unauthorized")
 
     _is_refused(_log_in(shop, email, peer="192.0.2.2"), "logins-of-email")
@@ -303,7 +296,7 @@ def test_nobodys_email_is_in_redis(
     if runtime.redis is None:
         return
     shop = strict()
-    email = _person(shop)
+    _, email = shop.person()
     _log_in(shop, email)
 
     keys = [str(key) for key in runtime.redis.keys("LIMITS:*")]

@@ -20,19 +20,6 @@ from tests.personal import NEW_PASSWORD, WRONG_PASSWORD
 from tests.shop import PASSWORD, Client, Shop, done
 
 
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An account's standing is looked up each time."""
-    monkeypatch.setattr(sessions, "STANDING_SECONDS", -1.0)
-
-
-def _person(shop: Shop, role: str = "mechanic") -> tuple[str, str]:
-    """The id and the e-mail of a new account."""
-    email = shop.email(role)
-    body = {"email": email, "password": PASSWORD, "role": role}
-    return done(shop.post("/v1/accounts", json=body))["id"], email
-
-
 def _log_in(shop: Shop, email: str, password: str = PASSWORD) -> Result:
     return shop.nobody().post("/v1/auth/login", json={"email": email, "password": password})
 
@@ -47,7 +34,7 @@ def _using(shop: Shop, session: dict[str, Any]) -> Client:
 
 
 def test_a_login_gives_tokens_that_open(shop: Shop) -> None:
-    account_id, email = _person(shop)
+    account_id, email = shop.person()
 
     answer = _log_in(shop, email.upper())
 
@@ -59,8 +46,8 @@ def test_a_login_gives_tokens_that_open(shop: Shop) -> None:
 
 
 def test_a_login_that_fails_does_not_say_why(shop: Shop, at_once: None) -> None:
-    _, email = _person(shop)
-    gone_id, gone = _person(shop)
+    _, email = shop.person()
+    gone_id, gone = shop.person()
     done(shop.delete(f"/v1/accounts/{gone_id}"))
 
     answers = [
@@ -79,7 +66,7 @@ def test_an_unknown_email_takes_as_much_work_as_a_wrong_password(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many statements, as many hashes: the clock does not tell one from the other."""
-    _, email = _person(shop)
+    _, email = shop.person()
     _log_in(shop, "nobody@shop.example")
     hashed, verify = list[str](), PasswordHasher.verify
     told = []
@@ -102,7 +89,7 @@ def test_an_unknown_email_takes_as_much_work_as_a_wrong_password(
 
 
 def test_a_refresh_token_is_good_once(shop: Shop) -> None:
-    _, email = _person(shop)
+    _, email = shop.person()
     first = done(_log_in(shop, email))
 
     second = done(_refresh(shop, first))
@@ -113,7 +100,7 @@ def test_a_refresh_token_is_good_once(shop: Shop) -> None:
 
 
 def test_a_refresh_token_used_twice_ends_its_successors(shop: Shop) -> None:
-    _, email = _person(shop)
+    _, email = shop.person()
     stolen, other = done(_log_in(shop, email)), done(_log_in(shop, email))
     successor = done(_refresh(shop, stolen))
 
@@ -124,7 +111,7 @@ def test_a_refresh_token_used_twice_ends_its_successors(shop: Shop) -> None:
 
 
 def test_logging_out_ends_the_session(shop: Shop) -> None:
-    _, email = _person(shop)
+    _, email = shop.person()
     session = done(_log_in(shop, email))
     sent = {"refresh_token": session["refresh_token"]}
 
@@ -137,7 +124,7 @@ def test_logging_out_ends_the_session(shop: Shop) -> None:
 
 
 def test_a_new_password_ends_the_sessions(shop: Shop) -> None:
-    _, email = _person(shop)
+    _, email = shop.person()
     session = done(_log_in(shop, email))
 
     done(_using(shop, session).patch("/v1/me", json={"password": NEW_PASSWORD}))
@@ -148,7 +135,7 @@ def test_a_new_password_ends_the_sessions(shop: Shop) -> None:
 
 
 def test_an_admin_sets_a_new_password(shop: Shop) -> None:
-    account_id, email = _person(shop)
+    account_id, email = shop.person()
     session = done(_log_in(shop, email))
 
     done(shop.patch(f"/v1/accounts/{account_id}", json={"password": NEW_PASSWORD}))
@@ -158,7 +145,7 @@ def test_an_admin_sets_a_new_password(shop: Shop) -> None:
 
 
 def test_a_deactivated_account_is_out(shop: Shop, at_once: None) -> None:
-    account_id, email = _person(shop)
+    account_id, email = shop.person()
     session = done(_log_in(shop, email))
     assert _using(shop, session).get("/v1/tickets").status_code == 200
 
@@ -175,7 +162,7 @@ def test_standing_is_believed_for_some_seconds_only(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also of somebody who asks all the time."""
-    account_id, email = _person(shop)
+    account_id, email = shop.person()
     session = done(_log_in(shop, email))
     clock = SimpleNamespace(now=time.monotonic())
     monkeypatch.setattr(sessions, "time", SimpleNamespace(monotonic=lambda: clock.now))
@@ -203,7 +190,7 @@ def test_passwords_are_long_enough_and_never_shown(shop: Shop) -> None:
     body |= {"password": "x" * 201}
     is_problem(shop.post("/v1/accounts", json=body), 422, "invalid-fields", "/password")
 
-    account_id, email = _person(shop)
+    account_id, email = shop.person()
     answers = [
         _log_in(shop, email),
         shop.get(f"/v1/accounts/{account_id}", token=None),
@@ -221,7 +208,7 @@ def test_passwords_are_long_enough_and_never_shown(shop: Shop) -> None:
 
 def test_a_login_that_the_password_change_overtakes_gives_no_session(shop: Shop) -> None:
     """The old password was right when it was looked at, and is not when the token is made."""
-    id, _ = _person(shop)
+    id, _ = shop.person()
     credentials = shop.runtime.credentials
     verified = credentials.verified(UUID(id), PASSWORD)
     assert verified is not None

@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.faults.deployment import until
+from tests.process import wait_until
 from tests.servers import MariaDB
 from tests.service import Api, Worker, founded
 
@@ -40,7 +40,7 @@ class Service(NamedTuple):
     def moving(self, name: str, by: Callable[[float], bool]) -> Iterator[None]:
         before = self.number(name)
         yield
-        until(lambda: by(self.number(name) - before), f"{name} does not move from {before}")
+        wait_until(lambda: by(self.number(name) - before), f"{name} does not move from {before}")
 
 
 @pytest.fixture
@@ -91,20 +91,20 @@ def test_every_number_is_there_and_moves(service: Service, mariadb: MariaDB) -> 
     ):
         assert receive() == 200
     lag = 'shop_follower_lag_events{follower="audit index"}'
-    until(lambda: service.number(lag) == 0, "the audit index does not follow")
+    wait_until(lambda: service.number(lag) == 0, "the audit index does not follow")
 
     def race() -> bool:
         with ThreadPoolExecutor(AT_ONCE) as crowd:
             assert set(crowd.map(receive, range(AT_ONCE))) == {200}
         return service.number('shop_command_retries_total{command="ReceiveStock"}') > 0
 
-    until(race, "nobody loses a race")
+    wait_until(race, "nobody loses a race")
     with service.moving('shop_cache_looks_total{outcome="hit"}', up):
-        until(lambda: client.get(item).status_code == 200, "the item is not shown")
+        wait_until(lambda: client.get(item).status_code == 200, "the item is not shown")
         client.get(item)
     assert client.put("/v1/consumers/warehouse", json={}).is_success
 
-    until(lambda: service.number("shop_projection_lag_events") == 0, "the views stay behind")
+    wait_until(lambda: service.number("shop_projection_lag_events") == 0, "the views stay behind")
     worker.kill()
     with (
         service.moving("shop_sequencer_pending_events", up),

@@ -29,6 +29,7 @@ from tests.faults.clock import FILE
 from tests.faults.judging import judge, log_of, shelves
 from tests.faults.shoppers import Shopper
 from tests.infrastructure.event_store.proxy import Proxy
+from tests.process import wait_until
 from tests.servers import MariaDB, Valkey
 from tests.service import ADMIN_EMAIL, ADMIN_PASSWORD, Api, Process, Worker, founded
 
@@ -211,11 +212,8 @@ class Deployment:
         return complaints + [fault.says for fault in check_log(runtime.database).faults]
 
 
-def until(happened: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + CEILING_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.02)
+def until(happened: Callable[[], object], otherwise: str) -> None:
+    wait_until(happened, otherwise, seconds=CEILING_SECONDS)
 
 
 def _requests(shoppers: list[Shopper]) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from threading import Event
 from uuid import UUID
@@ -34,6 +33,7 @@ from tests.infrastructure.event_store.torture import (
     sequencers,
     write,
 )
+from tests.process import wait_until
 from tests.servers import MariaDB
 
 EVENTS = int(os.environ.get("TORTURE_EVENTS", "3000"))
@@ -41,13 +41,6 @@ EVENTS_PER_COMMIT = 3
 PATIENCE_SECONDS = 60 + EVENTS // 50
 KILLS = 3 + EVENTS // 10_000
 WRITERS = 8
-
-
-def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not reached():
-        assert time.monotonic() < deadline, "this should have come to an end"
-        time.sleep(0.01)
 
 
 @on_mysql
@@ -63,8 +56,11 @@ def test_readers_see_every_event_once_and_in_order(database: Database) -> None:
         with ProcessPoolExecutor(PROCESSES, mp_context=processes) as pool:
             parts = [pool.submit(write, url, seed, commits) for seed in range(PROCESSES)]
             acknowledged = [place for part in parts for place in part.result()]
-        until(lambda: all(len(tail.seen) >= len(acknowledged) for tail in tails))
-        until(naive.has_read_the_last)
+        everything = len(acknowledged)
+        wait_until(
+            lambda: all(len(tail.seen) >= everything for tail in tails), seconds=PATIENCE_SECONDS
+        )
+        wait_until(naive.has_read_the_last, seconds=PATIENCE_SECONDS)
 
     assert len(acknowledged) >= commits * PROCESSES * THREADS
     for tail in tails:
