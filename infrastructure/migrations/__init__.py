@@ -19,13 +19,13 @@ class MigrationLocked(Exception):
 
 
 def migrate(database: Database) -> None:
-    """Bring the schema up to date; does nothing if it is. Of several at once one does it and
-    the others wait.
+    """Bring the schema up to date; does nothing if it is, or if it is a newer release's. Of
+    several at once one does it and the others wait.
     """
     patient = database.patient()
     try:
         with alone(patient, "migrate"), patient.transaction() as connection:
-            if _applied(connection) != {revisions()[-1]}:
+            if pending_migrations(patient):
                 _upgrade(connection)
     finally:
         patient.close()
