@@ -7,6 +7,7 @@ of is swept in many short transactions, so nobody waits for it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from infrastructure.accesses import Accesses
 from infrastructure.credentials import Credentials
@@ -28,19 +29,19 @@ class Chores:
         accesses: Accesses,
         exports: Exports,
     ) -> None:
-        self._store, self._credentials, self._views = store, credentials, views
-        self._accesses, self._exports = accesses, exports
+        self._sweeps: dict[str, Callable[[], int]] = {
+            "expired idempotency keys": store.sweep,
+            "expired refresh tokens": credentials.sweep,
+            "access records kept long enough": accesses.sweep,
+            "expired exports": exports.sweep,
+            "generations of views served no more": views.drop_superseded,
+        }
 
     def sweep(self) -> int:
-        """Delete expired idempotency keys, refresh tokens, access records and exports, and
-        views served no more; how many of all."""
-        keys, tokens = self._store.sweep(), self._credentials.sweep()
-        if keys or tokens:
-            log.info("swept %d idempotency keys, %d refresh tokens", keys, tokens)
-        if records := self._accesses.sweep():
-            log.info("swept %d access records", records)
-        if removed := self._exports.sweep():
-            log.info("removed %d expired exports", removed)
-        if dropped := self._views.drop_superseded():
-            log.info("dropped %d generations of views", dropped)
-        return keys + tokens + records + removed + dropped
+        """Delete all of that; how many there were."""
+        total = 0
+        for what, sweep in self._sweeps.items():
+            if swept := sweep():
+                log.info("swept %d %s", swept, what)
+                total += swept
+        return total
