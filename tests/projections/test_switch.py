@@ -108,7 +108,7 @@ def _busy(runtime: Runtime, shops: list[Runtime], ids: list[UUID]) -> Iterator[l
 def _read(shop: Runtime, ids: list[UUID], seed: int, done: Event) -> int:
     """A client who carries its token; how often it read."""
     dice, token, seen, reads = random.Random(seed), NOTHING_SEEN, dict[UUID, int](), 0
-    while not done.wait(0.05):
+    while not done.wait(0.2):
         id = dice.choice(ids)
         served = shop.queries.get("customer", id, token)
         assert served is not None
