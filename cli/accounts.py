@@ -28,17 +28,14 @@ def accounts() -> None:
 
 
 @accounts.command("create-admin")
-@click.option("--email", envvar="ADMIN_EMAIL", prompt=True, help="Defaults to ADMIN_EMAIL.")
-@click.option(
-    "--password",
-    envvar="ADMIN_PASSWORD",
-    prompt=True,
-    hide_input=True,
-    help="Defaults to ADMIN_PASSWORD; asked for if there is none.",
-)
-def create_admin(email: str, password: str) -> None:
+@click.option("--email", help="ADMIN_EMAIL, if not given; asked for if there is none.")
+@click.option("--password", help="ADMIN_PASSWORD, if not given; asked for if there is none.")
+def create_admin(email: str | None, password: str | None) -> None:
     """Register an admin."""
-    with console.runtime() as runtime:
+    settings = console.settings()
+    email = email or settings.admin_email or click.prompt("Email")
+    password = password or settings.admin_password or click.prompt("Password", hide_input=True)
+    with console.runtime(settings) as runtime:
         create(runtime, email, password, Role.ADMIN)
         click.echo(f"admin {email} registered")
 

@@ -73,6 +73,17 @@ def test_an_admin_comes_from_the_environment(ask: Ask, embedded: dict[str, str])
     assert answer.exit_code == 0, answer.stderr
 
 
+def test_an_admin_comes_from_the_file_of_settings(
+    create_admin: Ask, tmp_path: Path, runtime: Runtime
+) -> None:
+    (tmp_path / ".env").write_text(f"ADMIN_EMAIL=boss@shop.example\nADMIN_PASSWORD={LOGIN[3]}\n")
+
+    answer = create_admin()
+
+    assert answer.stdout == "admin boss@shop.example registered\n"
+    assert runtime.sessions.log_in("boss@shop.example", LOGIN[3])
+
+
 def test_an_admin_is_asked_for(create_admin: Ask) -> None:
     answer = create_admin(typed=f"boss@shop.example\n{LOGIN[3]}\n")
 
